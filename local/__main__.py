@@ -1,0 +1,131 @@
+"""`python -m local demo | up | down | url`: what `make demo`, `make up` and `make down` call."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+from local.demo import Demo
+from local.platform import Platform, require_set_up
+from local.processes import ROOT, StepFailed
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# `make up` keeps its ports; the demo and the tests take free ones, so that all can run side by side.
+UP = Platform(ROOT / "build" / "local", fixed_ports=(14566, 14567))
+
+
+def demo(console: Console) -> None:
+    """Run the demo on a fresh platform and leave nothing running, whatever happens."""
+    platform = Platform(ROOT / "build" / "demo-platform")
+    platform.stop()
+    platform.erase()
+    try:
+        Demo(platform, console).run()
+    finally:
+        with uninterrupted(), console.status("Stop everything"):
+            platform.stop()
+    console.print("[green]✓[/green] Everything is stopped")
+
+
+def up(console: Console) -> None:
+    """Start the platform, deploy to it, leave it running, and say how to connect."""
+    if UP.warehouse.process():
+        console.print("It runs already; `make down` stops it.")
+        return
+    steps = (
+        ("Start the stand-ins", UP.start),
+        ("Synthesise", UP.synth),
+        ("Bootstrap both accounts", UP.bootstrap),
+        ("Start the task runner", UP.start_fargate),
+        ("cdk deploy 'local/*'", UP.deploy),
+    )
+    try:
+        for title, step in steps:
+            with console.status(title):
+                step()
+            console.print(f"[green]✓[/green] {title}")
+    except BaseException:
+        with uninterrupted():
+            UP.stop()
+        raise
+    console.print(_how_to_connect(), highlight=False, soft_wrap=True)
+
+
+def down(console: Console) -> None:
+    """Stop the platform that `up` started; its data stays."""
+    UP.stop()
+    console.print("Stopped. The data is kept in build/local; `make up` goes on with it.")
+
+
+def _how_to_connect() -> str:
+    login = UP.login()
+    arguments = ", ".join(
+        f"{name}={value!r}"
+        for name, value in login.items()
+        if name not in ("login_timeout", "enable_server_session_keep_alive_auto_detection")
+    )
+    exports = "\n".join(
+        f"  export {name}={shlex.quote(value)}"
+        for name, value in sorted(UP.operator_environment().items())
+        if name.startswith("AWS_") or name == "NODE_EXTRA_CA_CERTS"
+    )
+    token = UP.outputs("Secrets").get("ApiTokenSecretArn", "")
+    return f"""
+Snowflake (snowflake-connector-python):
+  snowflake.connector.connect({arguments})
+  and then: INSERT INTO REPORT_CONFIG (REPORT_NAME) VALUES ('pricing_summary')
+
+AWS (CLI, boto3, CDK CLI):
+{exports}
+
+Web role (/docs, /health): {UP.web_url() or "starting; its port is in build/local/run/tasks.json"}
+  its token is the secret {token}
+Logs: {UP.logs}"""
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let no signal cut the stopping short: a second Ctrl-C would leave processes behind."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def main() -> int:
+    """Run one verb; exit code 0 only if all of it succeeded."""
+    verbs = {"demo": demo, "up": up, "down": down}
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("verb", choices=verbs)
+    verb = parser.parse_args().verb
+    console = Console()
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
+    try:
+        require_set_up()
+        verbs[verb](console)
+    except StepFailed as failure:
+        console.print(f"[red]✗[/red] {failure}", highlight=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt as interruption:
+        console.print(f"Interrupted{f' by {interruption}' if str(interruption) else ''}; everything is stopped.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

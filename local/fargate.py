@@ -1,0 +1,275 @@
+"""The Fargate runner: for each task that the AWS stand-in's ECS wants, one local process of the same code.
+
+`python -m local.fargate IMAGE FOLDER` runs until SIGTERM. A task whose definition names IMAGE is started as
+service/Dockerfile would start it (its ENTRYPOINT and CMD, under the definition's command, environment and secrets), by
+the interpreter of .venv-service, which holds what the image holds. Any other image is refused: no engine is here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+
+from local.processes import ROOT, free_port, stop_all
+from local.task_endpoint import TaskEndpoint, TaskFacts
+
+LOOK_EVERY = 0.25  # seconds between two looks at ECS
+SERVICE = ROOT / "service"
+log = logging.getLogger("fargate")
+
+
+class CannotStart(Exception):
+    """A task cannot be started; the text becomes its stopped reason, as ECS words it."""
+
+
+@dataclass
+class Task:
+    """One ECS task that runs as a process."""
+
+    arn: str
+    cluster: str
+    process: psutil.Popen
+    endpoint: dict[str, str]
+    stop_timeout: int
+    facts: dict[str, Any]
+    stopping_since: float | None = field(default=None)
+
+
+class Runner:
+    """Keeps the processes equal to the tasks that ECS wants."""
+
+    def __init__(self, image: str, folder: Path) -> None:
+        self.image, self.folder = image, folder
+        self.session = boto3.session.Session()
+        self.ecs = self.session.client("ecs")
+        self.sts = self.session.client("sts")
+        self.endpoint = TaskEndpoint()
+        self.running: dict[str, Task] = {}
+        self.going = True
+
+    def run(self) -> None:
+        """Look, act, wait, until SIGTERM; then stop all tasks within their stop timeouts."""
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "going", False))
+        (self.folder / "run" / "fargate.ready").touch()
+        while self.going:
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - ECS may be away for a moment; the next look tries again, the log says why
+                log.exception("look failed")
+            time.sleep(LOOK_EVERY)
+        log.info("stopping %d task(s)", len(self.running))
+        stop_all([task.process for task in self.running.values()], 15)
+
+    def look(self) -> None:
+        """Compare once what runs with what is wanted, and act."""
+        wanted = self.wanted()
+        for arn, task in list(self.running.items()):
+            code = task.process.poll()
+            if code is not None:
+                self._ended(task, code, is_wanted=arn in wanted)
+                wanted.pop(arn, None)
+            elif arn not in wanted:
+                self._stop(task)
+        for arn in wanted.keys() - self.running.keys():
+            self._start(wanted[arn])
+        self._write_tasks()
+
+    def wanted(self) -> dict[str, dict[str, Any]]:
+        """The tasks that ECS wants to run now, by ARN, of all clusters."""
+        found: dict[str, dict[str, Any]] = {}
+        for cluster in self.ecs.list_clusters()["clusterArns"]:
+            arns = self.ecs.list_tasks(cluster=cluster, desiredStatus="RUNNING")["taskArns"]
+            if arns:
+                tasks = self.ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+                found |= {task["taskArn"]: dict(task) for task in tasks if task["desiredStatus"] == "RUNNING"}
+        return found
+
+    def _start(self, task: Mapping[str, Any]) -> None:
+        definition = self.ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+        try:
+            self.running[task["taskArn"]] = started = self._process(task, definition)
+        except CannotStart as why:
+            log.error("%s: %s", task["taskArn"], why)
+            self.ecs.stop_task(cluster=task["clusterArn"], task=task["taskArn"], reason=str(why)[:255])
+        else:
+            log.info("started %s as pid %d", started.facts["name"], started.process.pid)
+
+    def _process(self, task: Mapping[str, Any], definition: Mapping[str, Any]) -> Task:
+        container = next(c for c in definition["containerDefinitions"] if c.get("essential", True))
+        if container["image"] != self.image:
+            raise CannotStart(f"CannotPullContainerError: {container['image']}: this platform only has {self.image}")
+        overrides: Mapping[str, Any] = next(
+            (o for o in task.get("overrides", {}).get("containerOverrides", []) if o.get("name") == container["name"]),
+            {},
+        )
+        identifier = task["taskArn"].rsplit("/", 1)[1]
+        credentials = self._assume(definition["taskRoleArn"], identifier)
+        endpoint = self.endpoint.add(
+            TaskFacts(
+                metadata=_metadata(task, definition, container),
+                credentials=credentials,
+                protect=lambda enabled, minutes: self._protect(task, credentials(), enabled, minutes),
+            )
+        )
+        has_port = bool(container.get("portMappings"))
+        port = {"PORT": str(free_port())} if has_port else {}
+        scratch = self.folder / "tasks" / identifier
+        scratch.mkdir(parents=True, exist_ok=True)
+        environment = (
+            _own_environment()
+            | {"HOME": str(scratch), "TMPDIR": str(scratch)}
+            | {entry["name"]: entry["value"] for entry in container.get("environment", [])}
+            | self._secrets(container, definition["executionRoleArn"], identifier)
+            | {entry["name"]: entry["value"] for entry in overrides.get("environment", [])}
+            | port
+            | endpoint
+        )
+        words = _command(container, overrides)
+        name = f"{definition['family']}-{identifier[:8]}"
+        output = self.folder / "logs" / "tasks" / f"{name}.log"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("ab") as file:
+            process = psutil.Popen(
+                words, cwd=SERVICE, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            )
+        facts = {
+            "name": name,
+            "arn": task["taskArn"],
+            "group": task.get("group", ""),
+            "pid": process.pid,
+            "port": int(port["PORT"]) if port else None,
+            "log": str(output),
+        }
+        timeout = int(container.get("stopTimeout", 30))
+        return Task(task["taskArn"], task["clusterArn"], process, endpoint, timeout, facts)
+
+    def _assume(self, role: str, identifier: str) -> Any:
+        """A function that gives the role's credentials as the ECS agent gets them (the session's name says so)."""
+
+        def credentials() -> dict[str, Any]:
+            answer = self.sts.assume_role(RoleArn=role, RoleSessionName=f"fargate-{identifier}")
+            return dict(answer["Credentials"])
+
+        return credentials
+
+    def _client(self, service: str, credentials: Mapping[str, Any]) -> Any:
+        return self.session.client(
+            service,  # type: ignore[call-overload]  # the service's name is only known at run time
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
+    def _secrets(self, container: Mapping[str, Any], role: str, identifier: str) -> dict[str, str]:
+        """The container's secrets, read with the execution role, as ECS injects them at start."""
+        wanted = container.get("secrets", [])
+        if not wanted:
+            return {}
+        manager = self._client("secretsmanager", self._assume(role, identifier)())
+        values = {}
+        for entry in wanted:
+            # arn:aws:secretsmanager:region:account:secret:name-suffix[:json-key[:version-stage[:version-id]]]
+            parts = entry["valueFrom"].split(":")
+            try:
+                text = manager.get_secret_value(SecretId=":".join(parts[:7]))["SecretString"]
+                key = parts[7] if len(parts) > 7 else ""
+                values[entry["name"]] = str(json.loads(text)[key]) if key else text
+            except (manager.exceptions.ClientError, KeyError, ValueError) as error:
+                reason = f"{type(error).__name__} for secret {entry['name']}"
+                raise CannotStart(f"ResourceInitializationError: unable to pull secrets: {reason}") from error
+        return values
+
+    def _protect(
+        self, task: Mapping[str, Any], credentials: Mapping[str, Any], enabled: bool, minutes: int | None
+    ) -> dict[str, Any]:
+        expiry = {"expiresInMinutes": minutes} if enabled and minutes else {}
+        ecs = self._client("ecs", credentials)
+        answer = ecs.update_task_protection(
+            cluster=task["clusterArn"], tasks=[task["taskArn"]], protectionEnabled=enabled, **expiry
+        )
+        return dict(answer)
+
+    def _stop(self, task: Task) -> None:
+        now = time.monotonic()
+        if task.stopping_since is None:
+            log.info("SIGTERM to %s", task.facts["name"])
+            task.stopping_since = now
+            task.process.terminate()
+        elif now - task.stopping_since > task.stop_timeout:
+            log.warning("SIGKILL to %s after %d s", task.facts["name"], task.stop_timeout)
+            stop_all([task.process], 0)
+
+    def _ended(self, task: Task, code: int, *, is_wanted: bool) -> None:
+        log.info("%s ended with %s", task.facts["name"], 128 - code if code < 0 else code)
+        self.endpoint.remove(task.endpoint)
+        del self.running[task.arn]
+        if is_wanted:
+            reason = f"Essential container in task exited ({128 - code if code < 0 else code})"
+            self.ecs.stop_task(cluster=task.cluster, task=task.arn, reason=reason)
+
+    def _write_tasks(self) -> None:
+        file = self.folder / "run" / "tasks.json"
+        text = json.dumps([task.facts for task in self.running.values() if task.stopping_since is None])
+        if not file.exists() or file.read_text() != text:
+            new = file.with_suffix(".new")
+            new.write_text(text)
+            new.replace(file)
+
+
+def _own_environment() -> dict[str, str]:
+    """What every process gets: how to reach the stand-ins, and where its interpreter and its package are."""
+    passed = ("PATH", "LANG", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION")
+    python = {"PYTHONPATH": str(SERVICE / "src"), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {name: os.environ[name] for name in passed if name in os.environ} | python
+
+
+def _command(container: Mapping[str, Any], overrides: Mapping[str, Any]) -> list[str]:
+    """The process's words: the definition's where given, else the Dockerfile's, as container engines do it."""
+    dockerfile = (SERVICE / "Dockerfile").read_text()
+    entrypoint = container.get("entryPoint") or _instruction(dockerfile, "ENTRYPOINT")
+    command = overrides.get("command") or container.get("command") or _instruction(dockerfile, "CMD")
+    words = [*entrypoint, *command]
+    return [str(ROOT / ".venv-service" / "bin" / "python"), *words[1:]] if words[0] == "python" else words
+
+
+def _instruction(dockerfile: str, name: str) -> list[str]:
+    found = re.findall(rf"^{name} (\[.*\])$", dockerfile, re.M)
+    if not found:
+        raise CannotStart(f"service/Dockerfile has no {name} in its exec form")
+    words: list[str] = json.loads(found[-1])
+    return words
+
+
+def _metadata(task: Mapping[str, Any], definition: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
+    group = str(task.get("group", ""))
+    return {
+        "Cluster": task["clusterArn"],
+        "TaskARN": task["taskArn"],
+        "Family": definition["family"],
+        "Revision": str(definition["revision"]),
+        "ServiceName": group.removeprefix("service:") if group.startswith("service:") else "",
+        "DesiredStatus": "RUNNING",
+        "KnownStatus": "RUNNING",
+        "LaunchType": "FARGATE",
+        "Limits": {"CPU": int(definition["cpu"]) / 1024, "Memory": int(definition["memory"])},
+        "Containers": [{"Name": container["name"], "Image": container["image"], "KnownStatus": "RUNNING"}],
+    }
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    Runner(sys.argv[1], Path(sys.argv[2])).run()

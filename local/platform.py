@@ -1,0 +1,309 @@
+"""The local platform as a whole: both stand-ins, the task runner, and the deploy onto them with the real CDK CLI.
+
+It does what a user of real accounts does, with the same commands: bootstrap the AWS account, make the deployer's login,
+run the bootstrap SQL as an administrator, `cdk deploy`. Only the places differ where these commands go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import snowflake.connector
+
+from local import sample_data
+from local.cloud import certificates
+from local.cloud.accounts import OPERATOR
+from local.processes import ROOT, Server, StepFailed, free_port, run
+from local.settings import LocalEnvironment
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+ADMINISTRATOR = "ADMIN"
+SNOWFLAKE_ACCOUNT = "LOCAL"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One local platform in a folder of its own; several can run side by side.
+
+    Arguments: `folder` holds data, logs and process files; `fixed_ports` are (AWS, Snowflake), free ones when None.
+    """
+
+    folder: Path
+    fixed_ports: tuple[int, int] | None = None
+    environment: LocalEnvironment = field(default_factory=LocalEnvironment.read)
+
+    # --- where things are
+
+    @property
+    def logs(self) -> Path:
+        """The folder of all log files."""
+        return self.folder / "logs"
+
+    @cached_property
+    def connection(self) -> dict[str, Any]:
+        """Ports and the administrator's password, made at the first start and kept in connection.json."""
+        file = self.folder / "connection.json"
+        if not file.exists():
+            aws, warehouse = self.fixed_ports or (free_port(), free_port())
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o600)
+            password = secrets.token_urlsafe(16)
+            file.write_text(json.dumps({"aws": aws, "snowflake": warehouse, "password": password}))
+        values: dict[str, Any] = json.loads(file.read_text())
+        return values
+
+    @property
+    def aws_endpoint(self) -> str:
+        """The AWS stand-in's URL."""
+        return f"https://127.0.0.1:{self.connection['aws']}"
+
+    @property
+    def certificate_bundle(self) -> Path:
+        """The CA file that makes clients trust the AWS stand-in."""
+        return self.folder / "certificates" / "ca.pem"
+
+    @property
+    def cloud(self) -> Server:
+        """The AWS stand-in."""
+        return self._server("cloud")
+
+    @property
+    def warehouse(self) -> Server:
+        """The Snowflake stand-in."""
+        return self._server("warehouse")
+
+    @property
+    def fargate(self) -> Server:
+        """The runner of ECS tasks."""
+        return self._server("fargate")
+
+    def _server(self, name: str) -> Server:
+        return Server(name, self.folder / "run", self.logs / f"{name}.log")
+
+    # --- environments of the processes
+
+    def bare_environment(self) -> dict[str, str]:
+        """This process's environment without anybody's AWS or Snowflake settings: nothing real is ever reached."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SNOWFLAKE_", "CDK_", "PYTHONPATH"))}
+        tools = [ROOT / "node_modules" / ".bin", Path(sys.executable).parent]
+        return kept | {"PATH": os.pathsep.join([*map(str, tools), kept.get("PATH", "")]), "PYTHONUNBUFFERED": "1"}
+
+    def endpoint_environment(self) -> dict[str, str]:
+        """What leads an AWS client here, without credentials."""
+        bundle = str(self.certificate_bundle)
+        return {
+            "AWS_ENDPOINT_URL": self.aws_endpoint,
+            "AWS_CA_BUNDLE": bundle,
+            "NODE_EXTRA_CA_CERTS": bundle,
+            "AWS_REGION": self.environment.region,
+            "AWS_DEFAULT_REGION": self.environment.region,
+        }
+
+    def operator_environment(self) -> dict[str, str]:
+        """What the CDK CLI and the operator's tools run with."""
+        return (
+            self.bare_environment()
+            | self.endpoint_environment()
+            | {
+                "AWS_ACCESS_KEY_ID": OPERATOR.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": OPERATOR.secret_access_key,
+                "CDK_DISABLE_VERSION_CHECK": "1",
+            }
+        )
+
+    # --- clients
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with the operator's credentials."""
+        return boto3.session.Session().client(
+            service,  # type: ignore[call-overload]  # the service's name is only known at run time
+            endpoint_url=self.aws_endpoint,
+            verify=str(self.certificate_bundle),
+            region_name=self.environment.region,
+            aws_access_key_id=OPERATOR.access_key_id,
+            aws_secret_access_key=OPERATOR.secret_access_key,
+        )
+
+    def connect(self, **options: Any) -> snowflake.connector.SnowflakeConnection:
+        """Connect to the Snowflake stand-in as its administrator, in the reports' database and schema."""
+        return snowflake.connector.connect(**(self.login() | options))
+
+    def login(self) -> dict[str, Any]:
+        """The arguments of `snowflake.connector.connect` for the administrator."""
+        return {
+            "account": SNOWFLAKE_ACCOUNT,
+            "user": ADMINISTRATOR,
+            "password": self.connection["password"],
+            "host": "127.0.0.1",
+            "port": self.connection["snowflake"],
+            "protocol": "http",
+            "database": self.environment.database,
+            "schema": self.environment.config_schema,
+            "role": "ACCOUNTADMIN",
+            "login_timeout": 10,
+            "enable_server_session_keep_alive_auto_detection": False,  # close() ends the session, as it always did
+        }
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        """The outputs of a deployed stack, by its name without the environment's."""
+        cloudformation: CloudFormationClient = self.client("cloudformation")
+        described = cloudformation.describe_stacks(StackName=f"{self.environment.name}-{stack}")["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+    # --- start and stop
+
+    def start(self) -> None:
+        """Start both stand-ins and wait until they answer."""
+        for folder in ("certificates", "cloud", "warehouse"):
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        certificates.make(self.certificate_bundle.parent)
+        sample = sample_data.make()
+
+        self.cloud.start(
+            [
+                *(ROOT / ".venv-cloud" / "bin" / "python", "-m", "local.cloud"),
+                *("--port", str(self.connection["aws"])),
+                *("--state", self.folder / "cloud"),
+                *("--certificate", self.certificate_bundle.parent / "tls.crt"),
+                *("--key", self.certificate_bundle.parent / "tls.key"),
+            ],
+            self.bare_environment(),
+        )
+        self.warehouse.start(
+            [
+                *(ROOT / ".venv-warehouse" / "bin" / "python", "-m", "local.warehouse"),
+                *("--port", str(self.connection["snowflake"])),
+                *("--data", self.folder / "warehouse"),
+                *("--sample", sample),
+                *("--task-interval", "1"),
+            ],
+            self.bare_environment()
+            | self.endpoint_environment()
+            | {"WAREHOUSE_ADMIN_PASSWORD": self.connection["password"]},
+        )
+        self.cloud.wait_until(lambda: self._answers(f"{self.aws_endpoint}/_ministack/health"), 30)
+        self.warehouse.wait_until(
+            lambda: self._answers(f"http://127.0.0.1:{self.connection['snowflake']}/_warehouse/health"), 60
+        )
+
+    def start_fargate(self) -> None:
+        """Start the runner that turns ECS's tasks into processes."""
+        self.fargate.start(
+            [sys.executable, "-m", "local.fargate", self.environment.image, self.folder],
+            self.operator_environment(),
+        )
+        self.fargate.wait_until((self.folder / "run" / "fargate.ready").exists, 20)
+
+    def stop(self) -> None:
+        """Stop everything that runs, tasks first, and keep the data."""
+        self.fargate.stop(20)
+        (self.folder / "run" / "fargate.ready").unlink(missing_ok=True)
+        self.cloud.stop(5)
+        self.warehouse.stop(5)
+
+    def erase(self) -> None:
+        """Forget all data of a stopped platform."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self, url: str) -> bool:
+        context = ssl.create_default_context(cafile=str(self.certificate_bundle)) if url.startswith("https") else None
+        try:
+            with urllib.request.urlopen(url, timeout=2, context=context) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+    # --- what a user does
+
+    def bootstrap(self) -> None:
+        """After synth, once per account: `cdk bootstrap`, the deployer's login, and the SQL that only an administrator may run."""
+        target = f"aws://{self.environment.account}/{self.environment.region}"
+        environment = self.operator_environment()
+        command = ["cdk", "bootstrap", target, "--app", self.assembly]
+        run("cdk bootstrap", command, environment, self._log("bootstrap"), 120)
+        file = self.folder / "snowflake-bootstrap.sql"
+        run(
+            "snowflake bootstrap",
+            [
+                *(sys.executable, "-m", "stacks.snowflake_bootstrap", self.environment.name, "--make-login"),
+                *("--account", SNOWFLAKE_ACCOUNT, "--host", "127.0.0.1", "--protocol", "http"),
+                *("--port", str(self.connection["snowflake"]), "--output", file),
+            ],
+            environment,
+            self._log("snowflake-bootstrap"),
+            60,
+        )
+        with self.connect(database=None, schema=None) as connection:
+            for cursor in connection.execute_string(file.read_text(), remove_comments=True):
+                cursor.close()
+
+    def synth(self) -> None:
+        """`cdk synth` of all environments, with no account; `make synth` and a test validate them as well."""
+        run(
+            "cdk synth",
+            ["cdk", "synth", "--quiet", "--no-validation", "--output", self.assembly],
+            self.bare_environment(),
+            self._log("synth"),
+            180,
+        )
+
+    def deploy(self) -> None:
+        """`cdk deploy` of the environment's stacks, out of what synth wrote."""
+        self._cdk("deploy", "--require-approval", "never", "--concurrency", "4")
+
+    def destroy(self) -> None:
+        """`cdk destroy` of the environment's stacks."""
+        self._cdk("destroy", "--force")
+
+    @property
+    def assembly(self) -> Path:
+        """The cloud assembly that this platform deploys."""
+        return self.folder / "cdk.out"
+
+    def _cdk(self, verb: str, *options: str) -> None:
+        run(
+            f"cdk {verb}",
+            ["cdk", verb, f"{self.environment.name}/*", "--app", self.assembly, "--progress", "events", *options],
+            self.operator_environment(),
+            self._log(verb),
+            300,
+        )
+
+    def _log(self, step: str) -> Path:
+        return self.logs / f"{step}.log"
+
+    def web_url(self) -> str | None:
+        """Where the web role answers, or None when no web task runs."""
+        for task in self.tasks():
+            if task.get("port"):
+                return f"http://127.0.0.1:{task['port']}"
+        return None
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """The tasks that run as processes now: arn, family, service, pid, port, log."""
+        file = self.folder / "run" / "tasks.json"
+        if not file.exists() or not self.fargate.process():
+            return []
+        values: list[dict[str, Any]] = json.loads(file.read_text())
+        return values
+
+
+def require_set_up() -> None:
+    """Refuse to start where `make setup` has not been run."""
+    for place in (".venv-cloud", ".venv-warehouse", ".venv-service", "node_modules/.bin/cdk"):
+        if not (ROOT / place).exists():
+            raise StepFailed("check of the set-up", f"{place} is missing: run `make setup`")

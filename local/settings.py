@@ -1,0 +1,37 @@
+"""What the local platform needs to know of its environment file: the names that the deploy gives to things."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+
+from local.processes import ROOT
+
+
+@dataclass(frozen=True)
+class LocalEnvironment:
+    """The part of environments/local.toml that stands outside the deploy: where it goes and who logs in."""
+
+    name: str
+    account: str
+    region: str
+    login_secret: str
+    database: str
+    config_schema: str
+    image: str
+
+    @classmethod
+    def read(cls, name: str = "local") -> LocalEnvironment:
+        """Read environments/<name>.toml; the CDK application checks it, this only picks from it."""
+        with (ROOT / "environments" / f"{name}.toml").open("rb") as file:
+            values = tomllib.load(file)
+        snowflake = values["snowflake"]
+        return cls(
+            name=name,
+            account=values["account"],
+            region=values["region"],
+            login_secret=snowflake["login_secret"],
+            database=snowflake["database"],
+            config_schema=snowflake["config_schema"],
+            image=values["image"]["uri"],
+        )

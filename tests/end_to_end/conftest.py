@@ -1,0 +1,73 @@
+"""One local platform for all end-to-end tests, deployed with the real CDK CLI."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import snowflake.connector
+from rich.console import Console
+
+from local.demo import Demo
+from local.platform import Platform
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform with everything deployed to it and the worker asleep; stopped at the end."""
+    platform = Platform(tmp_path_factory.mktemp("platform"))
+    try:
+        platform.start()
+        platform.synth()
+        platform.bootstrap()
+        platform.start_fargate()
+        platform.deploy()
+        Demo(platform, Console(file=io.StringIO())).wait_for_sleep(60)
+        yield platform
+    finally:
+        platform.stop()
+
+
+@pytest.fixture
+def cursor(platform: Platform) -> Iterator[snowflake.connector.cursor.SnowflakeCursor]:
+    """A cursor of the administrator in the reports' schema; rows come as dictionaries."""
+    with platform.connect() as connection:
+        yield connection.cursor(snowflake.connector.DictCursor)
+
+
+class Requests:
+    """Requests reports as an analyst does, and follows them."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+
+    def insert(self, name: str, **columns: str) -> int:
+        """Insert one row, columns given as SQL expressions, and return its CONFIG_ID."""
+        key = f"test-{time.monotonic_ns()}"
+        expressions = {"REPORT_NAME": f"'{name}'", "IDEMPOTENCY_KEY": f"'{key}'"} | columns
+        names, values = ", ".join(expressions), ", ".join(expressions.values())
+        self.cursor.execute(f"INSERT INTO REPORT_CONFIG ({names}) SELECT {values}")
+        found = self.cursor.execute("SELECT CONFIG_ID FROM REPORT_CONFIG WHERE IDEMPOTENCY_KEY = %s", (key,))
+        return int(found.fetchone()["CONFIG_ID"])
+
+    def row(self, config_id: int) -> dict[str, Any]:
+        """The row as it is now."""
+        found = self.cursor.execute("SELECT * FROM REPORT_CONFIG WHERE CONFIG_ID = %s", (config_id,)).fetchone()
+        return dict(found)
+
+    def finished(self, config_id: int, seconds: float = 45) -> dict[str, Any]:
+        """Wait until the row is neither pending nor processing, and return it."""
+        until = time.monotonic() + seconds
+        while (row := self.row(config_id))["STATUS"] in ("PENDING", "PROCESSING"):
+            assert time.monotonic() < until, f"still {row} after {seconds} s"
+            time.sleep(0.1)
+        return row
+
+
+@pytest.fixture
+def requests(cursor: Any) -> Requests:
+    """Requests reports and follows them."""
+    return Requests(cursor)

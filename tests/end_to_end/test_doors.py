@@ -1,0 +1,96 @@
+"""Who may wake the worker on a deployed platform, and what happens to tasks that die."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from local.cloud.accounts import OPERATOR
+from local.demo import Demo
+from local.platform import Platform
+
+
+def post(platform: Platform, credentials: Credentials | None) -> int:
+    """POST {} to the deployed trigger URL, signed or not; the true host is signed, only the socket goes here."""
+    url = httpx.URL(platform.outputs("Trigger")["TriggerUrl"])
+    headers = {"Host": url.host, "Content-Type": "application/json"}
+    if credentials:
+        request = AWSRequest("POST", str(url), data=b"{}", headers=headers)
+        SigV4Auth(credentials, "execute-api", platform.environment.region).add_auth(request)
+        headers = dict(request.headers)
+    here = f"{platform.aws_endpoint}{url.path}"
+    return httpx.post(here, content=b"{}", headers=headers, verify=str(platform.certificate_bundle)).status_code
+
+
+def test_an_unsigned_call_is_refused(platform: Platform) -> None:
+    assert post(platform, None) == 403
+
+
+def test_the_accounts_own_administrator_is_refused_by_the_resource_policy(platform: Platform) -> None:
+    assert post(platform, Credentials(OPERATOR.access_key_id, OPERATOR.secret_access_key)) == 403
+
+
+def test_nobody_but_snowflakes_user_with_its_external_id_may_assume_the_role(platform: Platform) -> None:
+    role = platform.client("iam").get_role(RoleName="snowgate-local-snowflake")["Role"]
+    trust = json.dumps(role["AssumeRolePolicyDocument"])
+    outputs = platform.outputs("Snowflake")
+    assert outputs["IamUserArn"] in trust
+    assert outputs["ExternalId"] in trust
+
+    sts = platform.client("sts")
+    with pytest.raises(sts.exceptions.ClientError, match="AccessDenied"):
+        sts.assume_role(RoleArn=role["Arn"], RoleSessionName="intruder", ExternalId=outputs["ExternalId"])
+
+
+def test_the_runner_login_exists_only_in_its_secret(platform: Platform) -> None:
+    secret = platform.outputs("Secrets")["RunnerLoginSecretArn"]
+    login = json.loads(platform.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
+
+    assert {"account", "user", "private_key", "database", "warehouse", "schema", "role"} <= login.keys()
+    line = login["private_key"].splitlines()[1]
+    logs = [file for file in platform.logs.rglob("*") if file.is_file()]
+    templates = list(platform.assembly.rglob("*.json"))
+    assert logs
+    assert templates
+    assert [file for file in logs + templates if line in file.read_text(errors="replace")] == []
+
+
+def test_a_killed_web_task_is_replaced(platform: Platform) -> None:
+    before = next(task for task in platform.tasks() if task["port"])
+    psutil.Process(before["pid"]).kill()
+
+    until = time.monotonic() + 20
+    while (url := platform.web_url()) is None or url.endswith(f":{before['port']}") or not answers(url):
+        assert time.monotonic() < until, platform.tasks()
+        time.sleep(0.2)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_call_by_hand_wakes_one_worker_which_sleeps_again(platform: Platform) -> None:
+    demo = Demo(platform, None)  # type: ignore[arg-type]  # only its waiting is used
+    demo.wait_for_sleep(60)
+    waker = next(
+        function["FunctionName"]
+        for function in platform.client("lambda").list_functions()["Functions"]
+        if "Waker" in function["FunctionName"]
+    )
+    answer: Any = platform.client("lambda").invoke(FunctionName=waker, Payload=b'{"body": "{}"}')
+    reply = json.loads(json.loads(answer["Payload"].read())["body"])
+
+    assert reply == {"data": [[0, {"desired": 1, "was": 0}]]}
+    assert demo.worker_tasks()[0] == 1
+    demo.wait_for_sleep(60)

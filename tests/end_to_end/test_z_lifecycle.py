@@ -1,0 +1,48 @@
+"""Deploying again, stopping and starting, destroying: after all other end-to-end tests, on the same platform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local.platform import Platform
+
+
+@pytest.fixture(scope="module")
+def rows_before(platform: Platform) -> int:
+    return count(platform)
+
+
+def count(platform: Platform) -> int:
+    with platform.connect() as connection:
+        found: Any = connection.cursor().execute("SELECT COUNT(*) FROM REPORT_CONFIG").fetchone()
+        return int(found[0])
+
+
+def test_a_second_deploy_without_a_change_updates_nothing(platform: Platform) -> None:
+    platform.synth()
+    platform.deploy()
+
+    log = (platform.logs / "deploy.log").read_text()
+    assert log.count("(no changes)") == 6, log[-2000:]
+
+
+def test_stopping_and_starting_keeps_the_rows(platform: Platform, rows_before: int) -> None:
+    platform.stop()
+    platform.start()
+    platform.start_fargate()
+
+    assert count(platform) == rows_before
+
+
+def test_destroy_removes_the_programs_and_keeps_the_requests(platform: Platform, rows_before: int) -> None:
+    platform.destroy()
+
+    with platform.connect() as connection:
+        cursor = connection.cursor()
+        assert cursor.execute("SHOW TASKS IN SCHEMA CONFIG").fetchall() == []
+        assert cursor.execute("SHOW API INTEGRATIONS").fetchall() == []
+    assert count(platform) == rows_before
+    stacks = platform.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"])
+    assert [s["StackName"] for s in stacks["StackSummaries"] if s["StackName"].startswith("local-")] == []
