@@ -1,0 +1,48 @@
+"""What ministack lacks or does otherwise than AWS, mended: one module a concern, each with a function `apply`."""
+
+from __future__ import annotations
+
+from local.cloud.additions import (
+    api_gateway,
+    buckets,
+    capacity_providers,
+    credentials,
+    custom_resources,
+    ecs_authorization,
+    ecs_services,
+    mail,
+    metric_math,
+    networks,
+    schedules,
+    secrets,
+    task_definitions,
+    task_protection,
+    trust,
+)
+from local.cloud.additions.patching import check_version
+
+# credentials first: other modules of ministack import by name what it replaces.
+IN_ORDER = (
+    credentials,
+    trust,
+    ecs_authorization,
+    task_definitions,
+    task_protection,
+    ecs_services,
+    networks,
+    buckets,
+    capacity_providers,
+    secrets,
+    metric_math,
+    custom_resources,
+    api_gateway,
+    schedules,
+    mail,
+)
+
+
+def apply() -> None:
+    """Mend ministack in this process. Raises IncompatibleMinistack when it is not the version this is written for."""
+    check_version()
+    for addition in IN_ORDER:
+        addition.apply()
