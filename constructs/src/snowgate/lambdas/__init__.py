@@ -1,0 +1,1 @@
+"""The code of the library's Lambda functions; each folder is what its function ships."""

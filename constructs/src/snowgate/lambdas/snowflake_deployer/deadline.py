@@ -1,0 +1,54 @@
+"""The time a Lambda invocation has left, so that it can stop between two statements and still answer."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+ANSWER_SECONDS = 10.0
+STATEMENT_SECONDS = 20.0
+
+
+class LambdaContext(Protocol):
+    """The part of the Lambda context that is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+
+
+class OutOfTime(RuntimeError):
+    """There is no time for another statement."""
+
+
+class Deadline:
+    """Says before each step whether there is time for it, and remembers what the last step was."""
+
+    def __init__(self, context: LambdaContext) -> None:
+        self._context = context
+        self._cancelled = threading.Event()
+        self.step = "starting"
+
+    def seconds_left(self) -> float:
+        """Seconds for work: what Lambda leaves, less the time that the answer takes."""
+        return self._context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
+
+    def begin(self, step: str) -> None:
+        """Note the next step.
+
+        Raises:
+            OutOfTime: the step could not be finished any more, or the invocation has already been answered.
+        """
+        if self._cancelled.is_set() or self.seconds_left() < STATEMENT_SECONDS - ANSWER_SECONDS:
+            raise OutOfTime(
+                f"Stopped before {step}: the function's time is nearly over. Every statement can be run again: "
+                "deploy once more, or give the function a longer timeout."
+            )
+        self.step = step
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not longer than there is time."""
+        self._cancelled.wait(max(0.0, min(seconds, self.seconds_left())))
+
+    def cancel(self) -> None:
+        """Let no further step begin: Lambda may thaw this thread in a later invocation."""
+        self._cancelled.set()

@@ -1,0 +1,118 @@
+"""Entry point: whatever happens, CloudFormation gets an answer.
+
+Only the standard library is imported here. A wheel that does not fit the function's Python then fails inside the
+``try`` and is reported, where otherwise the deploy would hang until its service timeout.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from .deadline import Deadline, LambdaContext
+from .redaction import Secrets
+from .request import Properties, Request
+from .response import Outcome, send
+
+# The physical id of a resource that never came into being: there is nothing to delete for it.
+NOT_MADE = "not-made"
+
+
+class Resource(NamedTuple):
+    """The module behind a resource type, and the physical id that follows from the properties alone."""
+
+    module: str
+    physical_id: Callable[[Properties], str]
+
+
+RESOURCES = {
+    "Custom::SnowflakeLogin": Resource("login", lambda p: p.text("User")),
+    "Custom::SnowflakeApiIntegration": Resource("api_integration", lambda p: p.text("Name")),
+    "Custom::SnowflakeScripts": Resource("scripts", lambda p: f"scripts:{p.text('Database')}.{p.text('Schema')}"),
+}
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Create, update or delete the resource and answer CloudFormation within the function's time.
+
+    The work runs in a thread, so that a statement that hangs cannot keep the answer back. Nothing is raised: Lambda
+    would run a failed asynchronous event again, at the same time as the rollback.
+    """
+    deadline = Deadline(context)
+    secrets = Secrets()
+    outcomes: list[Outcome] = []
+    worker = threading.Thread(target=lambda: outcomes.append(_outcome(event, deadline, secrets)), daemon=True)
+    worker.start()
+    worker.join(max(0.0, deadline.seconds_left()))
+    deadline.cancel()
+    outcome = outcomes[0] if outcomes else _out_of_time(event, deadline)
+    _log(event, outcome, secrets)
+    send(event, outcome._replace(reason=secrets.hide(outcome.reason)))
+
+
+def _outcome(event: Mapping[str, Any], deadline: Deadline, secrets: Secrets) -> Outcome:
+    physical_id = _given_id(event)
+    try:
+        if event["RequestType"] == "Delete" and physical_id.startswith(NOT_MADE):
+            return Outcome(physical_id, {})
+        resource = RESOURCES[event["ResourceType"]]
+        module = importlib.import_module(f".{resource.module}", __package__)
+        request = _request(event, physical_id, deadline, secrets)
+        if event["RequestType"] == "Delete":
+            module.delete(request)
+            return Outcome(physical_id, {})
+        # Known before the first statement: if that fails, CloudFormation deletes what this id names.
+        physical_id = resource.physical_id(request.properties)
+        return Outcome(physical_id, module.apply(request))
+    except Exception as error:  # noqa: BLE001 (every error is answered; the log has its traceback)
+        print(secrets.hide(traceback.format_exc()))
+        return Outcome(physical_id, {}, f"{type(error).__name__}: {error}")
+
+
+def _request(event: Mapping[str, Any], physical_id: str, deadline: Deadline, secrets: Secrets) -> Request:
+    name = event["LogicalResourceId"]
+    old = event.get("OldResourceProperties") if event["RequestType"] == "Update" else None
+    return Request(
+        kind=event["RequestType"],
+        physical_id=physical_id,
+        properties=Properties(name, event["ResourceProperties"]),
+        old=Properties(name, old) if old is not None else None,
+        deadline=deadline,
+        secrets=secrets,
+    )
+
+
+def _given_id(event: Mapping[str, Any]) -> str:
+    return str(event.get("PhysicalResourceId") or f"{NOT_MADE}:{event['LogicalResourceId']}")
+
+
+def _out_of_time(event: Mapping[str, Any], deadline: Deadline) -> Outcome:
+    """The answer while the worker still hangs; on a Create it keeps the id by which the beginnings can be deleted."""
+    physical_id = _given_id(event)
+    if event["RequestType"] == "Create":
+        try:
+            made = Properties(event["LogicalResourceId"], event["ResourceProperties"])
+            physical_id = RESOURCES[event["ResourceType"]].physical_id(made)
+        except (KeyError, ValueError) as error:
+            print(json.dumps({"level": "warning", "message": f"No physical id: {error}"}))
+    reason = (
+        f"Out of time during: {deadline.step}. Every statement can be run again: deploy once more, or give the "
+        "function a longer timeout."
+    )
+    return Outcome(physical_id, {}, reason)
+
+
+def _log(event: Mapping[str, Any], outcome: Outcome, secrets: Secrets) -> None:
+    line = {
+        "level": "error" if outcome.reason else "info",
+        "resource": event["LogicalResourceId"],
+        "request": event["RequestType"],
+        "physical_id": outcome.physical_id,
+        "reason": outcome.reason,
+        "data": dict(outcome.data),
+    }
+    print(secrets.hide(json.dumps(line)))

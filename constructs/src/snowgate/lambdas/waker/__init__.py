@@ -1,0 +1,1 @@
+"""The Lambda function that raises the worker's desired count."""

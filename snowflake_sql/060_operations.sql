@@ -1,0 +1,44 @@
+-- Makes: procedures START_ALL_TASKS and STOP_ALL_TASKS
+-- On delete: DROP PROCEDURE IF EXISTS {{ database }}.{{ reporting_schema }}.START_ALL_TASKS()
+-- On delete: DROP PROCEDURE IF EXISTS {{ database }}.{{ reporting_schema }}.STOP_ALL_TASKS()
+
+USE ROLE {{ owner_role }};
+USE SCHEMA {{ database }}.{{ reporting_schema }};
+
+-- They name the tasks: what a procedure with its owner's rights may SHOW is limited. Roots come last when starting and
+-- first when stopping, as Snowflake asks for graphs.
+CREATE OR REPLACE PROCEDURE START_ALL_TASKS() COPY GRANTS
+  RETURNS VARIANT
+  LANGUAGE PYTHON
+  RUNTIME_VERSION = '3.11'
+  PACKAGES = ('snowflake-snowpark-python')
+  HANDLER = 'run'
+  COMMENT = 'Resumes every task of the reports'
+  EXECUTE AS OWNER
+AS $$
+TASKS = ["{{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK"]
+
+
+def run(session):
+    for task in TASKS:
+        session.sql(f"ALTER TASK {task} RESUME").collect()
+    return {"started": TASKS}
+$$;
+
+CREATE OR REPLACE PROCEDURE STOP_ALL_TASKS() COPY GRANTS
+  RETURNS VARIANT
+  LANGUAGE PYTHON
+  RUNTIME_VERSION = '3.11'
+  PACKAGES = ('snowflake-snowpark-python')
+  HANDLER = 'run'
+  COMMENT = 'Suspends every task of the reports; requests wait in REPORT_CONFIG'
+  EXECUTE AS OWNER
+AS $$
+TASKS = ["{{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK"]
+
+
+def run(session):
+    for task in TASKS:
+        session.sql(f"ALTER TASK {task} SUSPEND").collect()
+    return {"stopped": TASKS}
+$$;
