@@ -82,10 +82,11 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready:
 	[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
-	$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
 	touch $@
 
-LOCKED := requirements requirements-dev service/requirements local/cloud/requirements local/warehouse/requirements
+LOCKED := requirements requirements-dev service/requirements local/cloud/requirements local/warehouse/requirements \
+  constructs/src/snowgate/lambdas/snowflake_deployer/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
 	for name in $(LOCKED); do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

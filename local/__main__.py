@@ -108,7 +108,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("verb", choices=verbs)
     verb = parser.parse_args().verb
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)

@@ -30,8 +30,10 @@ REQUESTS = (
     "INSERT INTO REPORT_CONFIG (REPORT_NAME, OUTPUT_FORMAT) VALUES ('customer_balance', 'EXCEL')",
     "INSERT INTO REPORT_CONFIG (REPORT_NAME, OUTPUT_FORMAT) VALUES ('order_priority', 'PDF')",
     # Due in a moment, and from then on each morning at six: finishing it leaves tomorrow's row behind.
-    """INSERT INTO REPORT_CONFIG (REPORT_NAME, TRIGGER_TYPE, OUTPUT_FORMAT, RUN_AT, SCHEDULE_CRON, SCHEDULE_TIMEZONE)
-       SELECT 'sales_report', 'SCHEDULED', 'PDF', DATEADD(second, 2, SYSDATE()), '0 6 * * *', 'Europe/Zurich'""",
+    """INSERT INTO REPORT_CONFIG
+              (REPORT_NAME, TRIGGER_TYPE, OUTPUT_FORMAT, PARAMETERS, RUN_AT, SCHEDULE_CRON, SCHEDULE_TIMEZONE)
+       SELECT 'sales_report', 'SCHEDULED', 'PDF', PARSE_JSON('{"start_date": "1997-01-01", "end_date": "1997-06-30"}'),
+              DATEADD(second, 2, SYSDATE()), '0 6 * * *', 'Europe/Zurich'""",
 )
 
 ROWS = """SELECT CONFIG_ID, REPORT_NAME, TRIGGER_TYPE, OUTPUT_FORMAT, STATUS,
@@ -156,15 +158,15 @@ class Demo:
         return files
 
     def _show(self, rows: list[Row], files: list[Path]) -> None:
-        table = Table(title="Finished reports")
+        table = Table(title="Finished reports", caption=f"in {FILES.relative_to(ROOT)}/; seconds count from the INSERT")
         for heading in ("report", "type", "format"):
-            table.add_column(heading)
-        for heading in ("rows", "bytes", "s to claimed", "s to done"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, no_wrap=True)
+        for heading in ("rows", "bytes", "claimed s", "done s"):
+            table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("file", overflow="fold")
         for row, file in zip(rows, files, strict=True):
             seconds = (f"{float(row[name]):.1f}" for name in ("TO_CLAIMED", "TO_DONE"))
             numbers = (f"{int(row[name]):,}" for name in ("ROW_COUNT", "FILE_BYTES"))
             kind = (row["REPORT_NAME"], row["TRIGGER_TYPE"], row["OUTPUT_FORMAT"])
-            table.add_row(*kind, *numbers, *seconds, str(file.relative_to(ROOT)))
+            table.add_row(*kind, *numbers, *seconds, file.name)
         self.console.print(table)

@@ -230,7 +230,7 @@ class Platform:
     # --- what a user does
 
     def bootstrap(self) -> None:
-        """After synth, once per account: `cdk bootstrap`, the deployer's login, and the SQL that only an administrator may run."""
+        """After synth, once per account: `cdk bootstrap`, the deployer's login, the SQL that an administrator runs."""
         target = f"aws://{self.environment.account}/{self.environment.region}"
         environment = self.operator_environment()
         command = ["cdk", "bootstrap", target, "--app", self.assembly]

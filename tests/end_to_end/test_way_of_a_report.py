@@ -93,7 +93,7 @@ BAD_REQUESTS: dict[str, tuple[str, dict[str, str], str, str]] = {
     "unknown report": ("no_such_report", {}, "UNKNOWN_REPORT", "no_such_report"),
     "missing parameter": (
         "sales_report",
-        {"PARAMETERS": "PARSE_JSON('{\"start_date\": null}')"},
+        {"PARAMETERS": 'PARSE_JSON(\'{"end_date": "1995-12-31"}\')'},
         "INVALID_PARAMETER",
         "start_date",
     ),

@@ -1,1 +1,29 @@
-"""x"""
+"""CDK constructs that connect Snowflake to containers on AWS Fargate."""
+
+from snowgate.architecture import Architecture
+from snowgate.fargate_size import FargateSize
+from snowgate.network import Network
+from snowgate.report_bucket import ReportBucket
+from snowgate.scale_to_zero_worker import ScaleToZeroWorker
+from snowgate.service_image import ServiceImage
+from snowgate.snowflake_api_integration import SnowflakeApiIntegration
+from snowgate.snowflake_deployer import SnowflakeDeployer
+from snowgate.snowflake_login import SnowflakeLogin
+from snowgate.snowflake_scripts import SnowflakeScripts
+from snowgate.wake_api import WakeApi
+from snowgate.web_service import WebService
+
+__all__ = [
+    "Architecture",
+    "FargateSize",
+    "Network",
+    "ReportBucket",
+    "ScaleToZeroWorker",
+    "ServiceImage",
+    "SnowflakeApiIntegration",
+    "SnowflakeDeployer",
+    "SnowflakeLogin",
+    "SnowflakeScripts",
+    "WakeApi",
+    "WebService",
+]

@@ -1,0 +1,25 @@
+"""The CDK app: one Stage for each file in environments/."""
+
+import sys
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from snowgate.sql_folder import SqlFolderError
+from stacks.environment import read_environments
+from stacks.environment_errors import EnvironmentFileError
+from stacks.stage import add_stages
+
+
+def main() -> None:
+    """Synthesise all environments."""
+    app = cdk.App()
+    add_stages(app, read_environments(Path(__file__).parent / "environments"))
+    app.synth()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (EnvironmentFileError, SqlFolderError) as error:
+        sys.exit(str(error))

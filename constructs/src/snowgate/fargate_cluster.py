@@ -1,0 +1,55 @@
+"""The ECS cluster that services run in, and where in the network their tasks go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from constructs import Construct
+
+from snowgate.acknowledgements import acknowledge
+
+
+class FargateCluster(Construct):
+    """A cluster with the capacity providers FARGATE and FARGATE_SPOT, and without Container Insights."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
+        super().__init__(scope, construct_id)
+
+        self.cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            vpc=vpc,
+            enable_fargate_capacity_providers=True,
+            container_insights_v2=ecs.ContainerInsights.DISABLED,
+        )
+        acknowledge(
+            self.cluster,
+            {"ECS4": "Container Insights is paid by the metric, even while no task runs; ECS's own metrics are free."},
+        )
+
+
+@dataclass(frozen=True)
+class TaskPlacement:
+    """Subnets and public address for tasks: in private subnets with a way out if the network has such, else public."""
+
+    subnets: ec2.SubnetSelection
+    public_ip: bool
+
+    @classmethod
+    def of(cls, vpc: ec2.IVpc) -> TaskPlacement:
+        """Where tasks go in ``vpc``; a task in a public subnet reaches the internet only with a public address."""
+        if vpc.private_subnets:
+            return cls(ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS), public_ip=False)
+        return cls(ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC), public_ip=True)
+
+
+def open_way_out(group: ec2.SecurityGroup) -> None:
+    """Let tasks reach Snowflake and AWS, and nothing else.
+
+    Port 80 is for certificate revocation lists and OCSP, which are plain HTTP ("Allowing hostnames" in the Snowflake
+    documentation); without it each login waits for a time-out.
+    """
+    group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Snowflake and AWS")
+    group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(80), "Certificate revocation: plain HTTP by design")

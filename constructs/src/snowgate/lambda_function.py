@@ -1,0 +1,61 @@
+"""A Lambda function as all of the library's are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from snowgate.acknowledgements import acknowledge
+from snowgate.architecture import Architecture
+
+
+class LambdaFunction(Construct):
+    """A Python function with a log group of its own, and a role that may write to that log group and nothing else."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        code: lambda_.Code,
+        handler: str,
+        python: str,
+        architecture: Architecture,
+        timeout: cdk.Duration,
+        memory_mib: int = 256,
+        environment: Mapping[str, str] | None = None,
+        function_name: str | None = None,
+        description: str,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.log_group = logs.LogGroup(self, "Log", retention=log_retention, removal_policy=removal_policy)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.log_group.grant_write(self.role)
+
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            code=code,
+            handler=handler,
+            runtime=lambda_.Runtime(f"python{python}", lambda_.RuntimeFamily.PYTHON),
+            architecture=architecture.of_function,
+            timeout=timeout,
+            memory_size=memory_mib,
+            environment=dict(environment or {}),
+            function_name=function_name,
+            description=description,
+            role=self.role,
+            log_group=self.log_group,
+        )
+        acknowledge(
+            self.function,
+            {"L1": "The Python version is a setting: what the function ships is made for exactly that one."},
+        )

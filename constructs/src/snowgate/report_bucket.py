@@ -1,0 +1,65 @@
+"""The bucket that finished reports lie in."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from snowgate.access_log_bucket import AccessLogBucket
+from snowgate.acknowledgements import acknowledge_pattern
+
+
+class ReportBucket(Construct):
+    """An encrypted, versioned bucket that takes TLS only and is never public; who read what is in its access log.
+
+    Reports expire after ``keep`` (default: never), replaced versions after 30 days, unfinished uploads after one.
+    ``access_logs`` is made if it is not given. With removal policy DESTROY the bucket is emptied before it goes.
+    """
+
+    PREFIX = "reports/"
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        keep: cdk.Duration | None = None,
+        access_logs: s3.IBucket | None = None,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        if access_logs is None:
+            access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=removal_policy).bucket
+        self.access_logs = access_logs
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            versioned=True,
+            server_access_logs_bucket=access_logs,
+            server_access_logs_prefix="report-bucket/",
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                    noncurrent_version_expiration=cdk.Duration.days(30),
+                ),
+                *([s3.LifecycleRule(prefix=self.PREFIX, expiration=keep)] if keep else []),
+            ],
+            removal_policy=removal_policy,
+            auto_delete_objects=removal_policy is cdk.RemovalPolicy.DESTROY,
+        )
+
+    def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let ``grantee`` upload under ``reports/``; it can neither read nor list nor delete."""
+        reports = self.bucket.arn_for_objects(f"{self.PREFIX}*")
+        if isinstance(grantee, Construct):
+            acknowledge_pattern(grantee, reports, "Every report is an object of its own under this prefix.")
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=["s3:PutObject", "s3:AbortMultipartUpload"], resource_arns=[reports]
+        )

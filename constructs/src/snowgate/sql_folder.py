@@ -1,0 +1,68 @@
+"""A folder of SQL files, rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import aws_cdk as cdk
+import jinja2
+
+from snowgate.lambdas.snowflake_deployer.statements import ScriptError, parse
+
+SqlNames = Mapping[str, str | int | bool]
+
+FILES = "[0-9][0-9][0-9]_*.sql"
+
+
+class SqlFolderError(ValueError):
+    """The files of a folder cannot be rendered or read; the message has every one's place and cause."""
+
+
+def render(folder: Path, names: SqlNames) -> dict[str, str]:
+    """The numbered files (``010_roles.sql``) of a folder, by name, with ``{{ name }}`` filled in.
+
+    A value that only the deploy knows (a CDK token) becomes the marker ``${name}``; the deployer fills it in.
+
+    Raises:
+        SqlFolderError: there is no such file; one uses a name that is not given, or is no Jinja template; one cannot be
+            cut into statements, or lacks its header.
+    """
+    files = sorted(folder.glob(FILES))
+    if not files:
+        raise SqlFolderError(f"{folder}: no SQL file. They are named by a number and a subject, as in 020_tables.sql.")
+    known = {name: f"${{{name}}}" if cdk.Token.is_unresolved(value) else value for name, value in names.items()}
+    rendered: dict[str, str] = {}
+    problems: list[str] = []
+    for file in files:
+        try:
+            rendered[file.name] = text = _template(file).render(known)
+            parse(file.name, text)
+        except jinja2.UndefinedError as error:
+            problems.append(f"{file} line {_line(file, error)}: {error.message}; names are {', '.join(sorted(known))}.")
+        except jinja2.TemplateSyntaxError as error:
+            problems.append(f"{file} line {error.lineno}: {error.message}")
+        except ScriptError as error:
+            problems.append(f"{folder}/{error}")
+    if problems:
+        raise SqlFolderError("\n".join(problems))
+    return rendered
+
+
+def _template(file: Path) -> jinja2.Template:
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
+    code = environment.compile(file.read_text(encoding="utf-8"), name=file.name, filename=str(file))
+    return jinja2.Template.from_code(environment, code, environment.make_globals(None))
+
+
+def _line(file: Path, error: jinja2.UndefinedError) -> int | str:
+    """The template's line, which Jinja keeps only in the traceback."""
+    found: int | str = "?"
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(file):
+            found = trace.tb_lineno
+        trace = trace.tb_next
+    return found

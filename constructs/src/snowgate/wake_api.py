@@ -1,0 +1,139 @@
+"""The HTTPS address at which Snowflake wakes a worker."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from snowgate.acknowledgements import acknowledge
+
+# A batch of Snowflake's external functions, or {} by hand ("Remote service input and output data formats").
+_BATCH = apigateway.JsonSchema(
+    schema=apigateway.JsonSchemaVersion.DRAFT4,
+    title="Batch",
+    type=apigateway.JsonSchemaType.OBJECT,
+    properties={
+        "data": apigateway.JsonSchema(
+            type=apigateway.JsonSchemaType.ARRAY,
+            items=apigateway.JsonSchema(type=apigateway.JsonSchemaType.ARRAY),
+        )
+    },
+)
+
+
+class WakeApi(Construct):
+    """A regional REST API with ``POST /trigger``, which calls ``waker`` and which one IAM role alone may call.
+
+    ``invoker_role_arn`` may name a role that does not exist yet: it is compared, not referenced, so that the role can
+    be made from what Snowflake tells about itself (SnowflakeApiIntegration). ``throttle_rate`` is calls a second.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        waker: lambda_.IFunction,
+        invoker_role_arn: str,
+        throttle_rate: int = 10,
+        throttle_burst: int = 20,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.access_log = logs.LogGroup(self, "AccessLog", retention=log_retention, removal_policy=removal_policy)
+        self.api = apigateway.RestApi(
+            self,
+            "Api",
+            description="Wakes a worker on Fargate for what waits in Snowflake",
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            policy=_only(invoker_role_arn, cdk.Stack.of(self).account),
+            # Access and error logs of a REST API need an account-wide role in the region ("Set up CloudWatch logging
+            # for REST APIs"). Others may use it too, so it stays when this API goes.
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
+            deploy_options=apigateway.StageOptions(
+                stage_name="prod",
+                throttling_rate_limit=throttle_rate,
+                throttling_burst_limit=throttle_burst,
+                logging_level=apigateway.MethodLoggingLevel.ERROR,
+                data_trace_enabled=False,
+                access_log_destination=apigateway.LogGroupLogDestination(self.access_log),
+                access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
+                    caller=True,
+                    http_method=True,
+                    ip=True,
+                    protocol=True,
+                    request_time=True,
+                    resource_path=True,
+                    response_length=True,
+                    status=True,
+                    user=True,
+                ),
+            ),
+        )
+        trigger = self.api.root.add_resource("trigger").add_method(
+            "POST",
+            apigateway.LambdaIntegration(waker, allow_test_invoke=False),
+            authorization_type=apigateway.AuthorizationType.IAM,
+            request_models={"application/json": self.api.add_model("Batch", schema=_BATCH)},
+            request_validator=self.api.add_request_validator(
+                "Body", validate_request_body=True, validate_request_parameters=True
+            ),
+        )
+        self._acknowledge(trigger)
+
+    @property
+    def url(self) -> str:
+        """The stage's URL, ending in a slash."""
+        return self.api.url
+
+    @property
+    def trigger_url(self) -> str:
+        """The URL that an external function names."""
+        return self.api.url_for_path("/trigger")
+
+    def grant_invoke(self, role: iam.IRole) -> iam.Grant:
+        """Let ``role`` call ``POST /trigger``; the API itself lets only ``invoker_role_arn`` in."""
+        return iam.Grant.add_to_principal(
+            grantee=role,
+            actions=["execute-api:Invoke"],
+            resource_arns=[self.api.arn_for_execute_api("POST", "/trigger", "prod")],
+        )
+
+    def _acknowledge(self, trigger: apigateway.Method) -> None:
+        reason = "Callers sign as an IAM role, and the resource policy lets in one; Snowflake knows no Cognito."
+        acknowledge(trigger, {"COG4": reason})
+        reason = "One role may call, throttled; a firewall has nothing left to decide and costs more than the API."
+        acknowledge(self.api.deployment_stage, {"APIG3": reason})
+        role = self.api.node.try_find_child("CloudWatchRole")
+        if role is not None:
+            policy = "arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+            reason = "The policy that API Gateway asks for, on the account-wide role that only API Gateway assumes."
+            acknowledge(role, {f"IAM4[Policy::{policy}]": reason})
+
+
+def _only(role_arn: str, account: str) -> iam.PolicyDocument:
+    """Allow the role and deny all others: in the role's own account an Allow alone would restrict nobody."""
+    return iam.PolicyDocument(
+        statements=[
+            iam.PolicyStatement(
+                principals=[iam.AccountPrincipal(account)],
+                actions=["execute-api:Invoke"],
+                resources=["execute-api:/*"],
+                conditions={"ArnEquals": {"aws:PrincipalArn": role_arn}},
+            ),
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["execute-api:Invoke"],
+                resources=["execute-api:/*"],
+                conditions={"ArnNotEquals": {"aws:PrincipalArn": role_arn}},
+            ),
+        ]
+    )

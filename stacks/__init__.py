@@ -1,0 +1,1 @@
+"""One thin stack a file: which constructs make up an environment."""

@@ -1,0 +1,254 @@
+"""The typed and checked form of environments/*.toml."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from snowgate import Architecture, FargateSize
+from snowgate.fargate_size import CPU_UNITS, nearest_cpu
+from stacks.environment_errors import EnvironmentFileError, Problem, problems_of
+
+Identifier = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$",
+        description="an unquoted Snowflake identifier: letters, digits, _ and $, no digit first, at most 255",
+    ),
+]
+
+
+class Table(BaseModel):
+    """A table of the file: no unknown key, no silent conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NetworkTable(Table):
+    """Where the tasks run."""
+
+    cidr: str = Field(description='a private IPv4 network of /16 to /24, as in "10.20.0.0/16"')
+    availability_zones: list[str] = Field(
+        description="two or more different zones of the region, as in [eu-west-1a, eu-west-1b]"
+    )
+
+    @field_validator("cidr")
+    @classmethod
+    def _is_network(cls, value: str) -> str:
+        network = ipaddress.IPv4Network(value)
+        if not 16 <= network.prefixlen <= 24 or not network.is_private:
+            raise ValueError(f"this is {'a private' if network.is_private else 'no private'} /{network.prefixlen}")
+        return value
+
+    @field_validator("availability_zones")
+    @classmethod
+    def _are_in_region(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        region = str((info.context or {}).get("region"))
+        foreign = [zone for zone in value if not re.fullmatch(re.escape(region) + "[a-z]", zone)]
+        if foreign:
+            raise ValueError(f"{', '.join(foreign)} not in region {region}")
+        if len(set(value)) < max(2, len(value)):
+            raise ValueError("fewer than two, or one twice")
+        return value
+
+
+class LambdasTable(Table):
+    """What the functions run on."""
+
+    python: Literal["3.11", "3.12", "3.13", "3.14", "HOST"] = Field(
+        default="3.13", description='"3.11" to "3.14", or "HOST" for the Python that synthesises'
+    )
+
+    @property
+    def python_version(self) -> str:
+        """The version, as in 3.13."""
+        return f"{sys.version_info.major}.{sys.version_info.minor}" if self.python == "HOST" else self.python
+
+
+class ImageTable(Table):
+    """Where the service's image comes from."""
+
+    uri: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-zA-Z0-9./:@_-]*$",
+        description="an image by digest or version, not by the tag latest; left out, service/ is built",
+    )
+
+    @field_validator("uri")
+    @classmethod
+    def _is_fixed(cls, value: str | None) -> str | None:
+        if value is not None and value.endswith(":latest"):
+            raise ValueError("the tag latest names another image tomorrow")
+        return value
+
+
+class SnowflakeTable(Table):
+    """The names on the Snowflake side."""
+
+    login_secret: str = Field(
+        pattern=r"^[A-Za-z0-9/_+=.@-]{1,512}$",
+        description="the name of the Secrets Manager secret that holds the deployer's login",
+    )
+    database: Identifier
+    config_schema: Identifier
+    reporting_schema: Identifier
+    warehouse: Identifier
+    deployer_role: Identifier
+    owner_role: Identifier
+    runner_role: Identifier
+    runner_user: Identifier
+    api_integration: Identifier
+    trigger_interval_seconds: int = Field(
+        default=10, ge=10, le=604800, description="10 to 604800 seconds; 10 is Snowflake's own minimum"
+    )
+    tasks_enabled: bool = Field(default=True, description="true or false")
+
+    @model_validator(mode="after")
+    def _roles_differ(self) -> SnowflakeTable:
+        roles = [role.upper() for role in (self.deployer_role, self.owner_role, self.runner_role)]
+        if len(set(roles)) < len(roles):
+            raise ValueError("deployer_role, owner_role and runner_role must be three different roles")
+        if self.config_schema.upper() == self.reporting_schema.upper():
+            raise ValueError("config_schema and reporting_schema must be two different schemas")
+        return self
+
+
+class SizedTable(Table):
+    """A task's size."""
+
+    cpu: int = Field(description=f"Fargate's CPU units: {', '.join(map(str, CPU_UNITS))}")
+    memory_mib: int = Field(description="MiB that Fargate offers for the cpu of the same table")
+
+    @field_validator("cpu")
+    @classmethod
+    def _is_offered(cls, value: int) -> int:
+        if value not in CPU_UNITS:
+            raise ValueError(f"nearest is {nearest_cpu(value)}")
+        return value
+
+    @field_validator("memory_mib")
+    @classmethod
+    def _is_a_size(cls, value: int, info: ValidationInfo) -> int:
+        if "cpu" in info.data:
+            FargateSize(cpu=info.data["cpu"], memory_mib=value)
+        return value
+
+    @property
+    def size(self) -> FargateSize:
+        """The size as the constructs take it."""
+        return FargateSize(cpu=self.cpu, memory_mib=self.memory_mib)
+
+
+class WorkerTable(SizedTable):
+    """The worker that makes the reports."""
+
+    max_tasks: int = Field(default=4, ge=1, le=1000, description="1 to 1000 tasks")
+    reports_per_task: int = Field(default=5, ge=1, le=100, description="1 to 100 reports")
+    poll_seconds: float = Field(default=2, gt=0, le=60, description="seconds, more than 0 and at most 60")
+    idle_seconds: float = Field(default=60, gt=0, le=86400, description="seconds, more than 0 and at most 86400")
+    lease_seconds: int = Field(default=120, ge=6, le=3600, description="6 to 3600 seconds")
+    sweep_minutes: int = Field(default=30, ge=0, le=1440, description="0 (no sweep) to 1440 minutes")
+
+
+class WebTable(SizedTable):
+    """The web role; without this table there is none."""
+
+    certificate_arn: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/.+$",
+        description="the ARN of an ACM certificate of the same region; left out, the load balancer is internal",
+    )
+
+    @field_validator("certificate_arn")
+    @classmethod
+    def _is_in_region(cls, value: str | None, info: ValidationInfo) -> str | None:
+        region = (info.context or {}).get("region")
+        if value is not None and value.split(":")[3] != region:
+            raise ValueError(f"the environment's region is {region}")
+        return value
+
+
+class MailTable(Table):
+    """How e-mail is sent; without this table none is."""
+
+    sender: str = Field(
+        pattern=r"^[^@\s<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        description="an e-mail address of an identity that SES has verified",
+    )
+
+
+class Environment(Table):
+    """One environment: an AWS account and region, a Snowflake account, and what runs there."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,19}$",
+        description="the file's name: small letters, digits and -, a letter first, at most 20",
+    )
+    account: str = Field(pattern=r"^\d{12}$", description='an AWS account: 12 digits, in quotes, as in "111122223333"')
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description='an AWS region, as in "eu-west-1"')
+    architecture: Literal["ARM64", "X86_64", "HOST"] = Field(
+        default="ARM64", description='"ARM64", "X86_64", or "HOST" for that of the machine that synthesises'
+    )
+    removal: Literal["retain", "destroy"] = Field(
+        default="retain", description='"retain" or "destroy": what a deleted stack does with its data'
+    )
+    network: NetworkTable
+    lambdas: LambdasTable = LambdasTable()
+    image: ImageTable = ImageTable()
+    snowflake: SnowflakeTable
+    worker: WorkerTable
+    web: WebTable | None = None
+    mail: MailTable | None = None
+
+    @property
+    def built_for(self) -> Architecture:
+        """The architecture of images, tasks and functions."""
+        return Architecture.of_this_machine() if self.architecture == "HOST" else Architecture(self.architecture)
+
+    @property
+    def invoker_role_name(self) -> str:
+        """The IAM role that Snowflake assumes; its name is fixed, so that others can name it before it exists."""
+        return f"snowgate-{self.name}-snowflake"
+
+
+def read_environment(file: Path) -> Environment:
+    """Read and check one file.
+
+    Raises:
+        EnvironmentFileError: it is no TOML, or keys are wrong; the message has all of them.
+    """
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EnvironmentFileError(file, [Problem("", str(error))]) from error
+    if "name" in data:
+        raise EnvironmentFileError(file, [Problem("name", "the file's own name is the environment's; leave it out")])
+    try:
+        return Environment.model_validate(data | {"name": file.stem}, context={"region": data.get("region")})
+    except ValidationError as error:
+        raise EnvironmentFileError(file, problems_of(error, Environment)) from error
+
+
+def read_environments(folder: Path) -> list[Environment]:
+    """Read and check every file of a folder, in the order of their names.
+
+    Raises:
+        EnvironmentFileError: there is none, or some are wrong; the message has all of them.
+    """
+    environments, wrong = [], []
+    for file in sorted(folder.glob("*.toml")):
+        try:
+            environments.append(read_environment(file))
+        except EnvironmentFileError as error:
+            wrong.append(error)
+    if wrong:
+        raise EnvironmentFileError.of_all(wrong)
+    if not environments:
+        raise EnvironmentFileError(folder, [Problem("", "no .toml file is here: each environment is one")])
+    return environments

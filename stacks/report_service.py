@@ -1,0 +1,133 @@
+"""The stack of the report service: bucket, worker and web role."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from snowgate import ReportBucket, ScaleToZeroWorker, WebService
+from stacks.environment import Environment, WebTable
+from stacks.image import ImageStack
+from stacks.removal import removal_policy
+from stacks.secrets import SecretsStack
+
+
+class ReportServiceStack(cdk.Stack):
+    """What makes reports, where they lie, and the HTTP API over both."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        vpc: ec2.IVpc,
+        secrets: SecretsStack,
+        image: ImageStack,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._environment, self._vpc, self._secrets = environment, vpc, secrets
+        self._image = image.image.container_image
+        # The image is pushed with its stack, and nothing but this line says so.
+        self.add_stack_dependency(image)
+
+        self.bucket = ReportBucket(self, "Reports", removal_policy=removal_policy(environment))
+        self.worker = self._worker()
+        if environment.web:
+            self._web(environment.web)
+
+        cdk.CfnOutput(self, "BucketName", value=self.bucket.bucket.bucket_name)
+        cdk.CfnOutput(self, "ClusterName", value=self.worker.cluster.cluster_name)
+        cdk.CfnOutput(self, "WorkerServiceName", value=self.worker.service.service_name)
+
+    def _worker(self) -> ScaleToZeroWorker:
+        environment, table = self._environment, self._environment.worker
+        mail = {"MAIL_SENDER": environment.mail.sender} if environment.mail else {}
+        worker = ScaleToZeroWorker(
+            self,
+            "Worker",
+            vpc=self._vpc,
+            image=self._image,
+            command=["worker"],
+            environment={
+                **self._settings(),
+                **mail,
+                "REPORTS_PER_TASK": str(table.reports_per_task),
+                "POLL_SECONDS": f"{table.poll_seconds:g}",
+                "IDLE_SECONDS": f"{table.idle_seconds:g}",
+                "LEASE_SECONDS": str(table.lease_seconds),
+            },
+            health_check=["python", "-m", "report_service", "health"],
+            size=table.size,
+            architecture=environment.built_for,
+            max_tasks=table.max_tasks,
+            work_per_task=table.reports_per_task,
+            sweep=cdk.Duration.minutes(table.sweep_minutes) if table.sweep_minutes else None,
+            waker_python=environment.lambdas.python_version,
+            removal_policy=removal_policy(environment),
+        )
+
+        self._secrets.runner_login.grant_read(worker.task_role)
+        self.bucket.grant_write(worker.task_role)
+        if environment.mail:
+            _grant_mail(worker.task_role, environment.mail.sender)
+        return worker
+
+    def _web(self, table: WebTable) -> None:
+        environment = self._environment
+        certificate = (
+            acm.Certificate.from_certificate_arn(self, "Certificate", table.certificate_arn)
+            if table.certificate_arn
+            else None
+        )
+        web = WebService(
+            self,
+            "Web",
+            vpc=self._vpc,
+            image=self._image,
+            command=["web"],
+            environment=self._settings(),
+            secrets={"API_TOKEN": ecs.Secret.from_secrets_manager(self._secrets.api_token)},
+            size=table.size,
+            architecture=environment.built_for,
+            cluster=self.worker.cluster,
+            certificate=certificate,
+            public=certificate is not None,
+            deletion_protection=environment.removal == "retain",
+            access_logs=self.bucket.access_logs,
+            removal_policy=removal_policy(environment),
+        )
+
+        self._secrets.runner_login.grant_read(web.task_role)
+
+        cdk.CfnOutput(self, "WebServiceName", value=web.service.service_name)
+        cdk.CfnOutput(self, "WebUrl", value=web.url)
+
+    def _settings(self) -> dict[str, str]:
+        """What both roles of the service read from their environment."""
+        return {
+            "ENVIRONMENT": self._environment.name,
+            "LOG_LEVEL": "INFO",
+            "SNOWFLAKE_SECRET_ARN": self._secrets.runner_login.secret.secret_arn,
+            "SNOWFLAKE_DATABASE": self._environment.snowflake.database,
+            "SNOWFLAKE_SCHEMA": self._environment.snowflake.config_schema,
+            "REPORT_BUCKET": self.bucket.bucket.bucket_name,
+        }
+
+
+def _grant_mail(role: iam.IRole, sender: str) -> None:
+    """Let ``role`` send as ``sender`` and as nobody else."""
+    role.add_to_principal_policy(
+        iam.PolicyStatement(
+            actions=["ses:SendEmail", "ses:SendRawEmail"],
+            resources=[
+                cdk.Stack.of(role).format_arn(service="ses", resource="identity", resource_name=identity)
+                for identity in (sender, sender.partition("@")[2])
+            ],
+            conditions={"StringEquals": {"ses:FromAddress": sender}},
+        )
+    )

@@ -1,0 +1,42 @@
+"""All stacks of an environment, and all environments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+from constructs import Construct
+
+from stacks.environment import Environment
+from stacks.image import ImageStack
+from stacks.network import NetworkStack
+from stacks.report_service import ReportServiceStack
+from stacks.secrets import SecretsStack
+from stacks.snowflake import SnowflakeStack
+from stacks.trigger import TriggerStack
+
+
+def add_stages(app: cdk.App, environments: Iterable[Environment]) -> None:
+    """Put all environments into the app, and let each synth check them against cdk-nag's AwsSolutions pack."""
+    for environment in environments:
+        SnowgateStage(app, environment=environment)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+
+class SnowgateStage(cdk.Stage):
+    """The whole system in one environment."""
+
+    def __init__(self, scope: Construct, *, environment: Environment) -> None:
+        super().__init__(
+            scope, environment.name, env=cdk.Environment(account=environment.account, region=environment.region)
+        )
+
+        network = NetworkStack(self, "Network", environment=environment)
+        secrets = SecretsStack(self, "Secrets", environment=environment)
+        image = ImageStack(self, "Image", environment=environment)
+        service = ReportServiceStack(
+            self, "ReportService", environment=environment, vpc=network.vpc, secrets=secrets, image=image
+        )
+        trigger = TriggerStack(self, "Trigger", environment=environment, waker=service.worker.waker)
+        SnowflakeStack(self, "Snowflake", environment=environment, deployer=secrets.deployer, api=trigger.api)

@@ -1,0 +1,65 @@
+"""ServiceImage: from a folder, or from a registry."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+
+from snowgate import Architecture, ServiceImage
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    source = tmp_path / "service"
+    source.mkdir()
+    (source / "Dockerfile").write_text("FROM scratch\n")
+    return source
+
+
+def docker_assets(app: cdk.App) -> dict[str, dict[str, object]]:
+    """The images of the stack's asset manifest: what the deploy builds."""
+    manifest = Path(app.synth().directory) / "Stack.assets.json"
+    return json.loads(manifest.read_text())["dockerImages"]
+
+
+def test_a_folder_is_built_for_its_architecture_and_named_by_its_hash(
+    app: cdk.App, stack: cdk.Stack, folder: Path
+) -> None:
+    image = ServiceImage(stack, "Image", directory=folder, architecture=Architecture.ARM64)
+    [(digest, asset)] = docker_assets(app).items()
+    assert stack.resolve(image.uri)["Fn::Sub"].endswith(f":{digest}")
+    assert asset["source"]["platform"] == "linux/arm64"  # type: ignore[index]
+
+
+def test_what_the_interpreter_leaves_behind_does_not_change_the_hash(stack: cdk.Stack, folder: Path) -> None:
+    # Copies, because the CDK remembers the hash of a path.
+    run, changed = (Path(shutil.copytree(folder, folder.with_name(name))) for name in ("run", "changed"))
+    (run / "__pycache__").mkdir()
+    (run / "__pycache__" / "x.cpython-313.pyc").write_bytes(b"1")
+    (changed / "x.py").write_text("")
+    first, same, other = (
+        str(stack.resolve(ServiceImage(stack, source.name, directory=source).uri)) for source in (folder, run, changed)
+    )
+    assert first == same != other
+
+
+def test_an_image_of_a_registry_is_taken_as_it_is(app: cdk.App, stack: cdk.Stack) -> None:
+    image = ServiceImage(stack, "Image", uri="example/service:1.2")
+    assert image.uri == "example/service:1.2"
+    assert docker_assets(app) == {}
+
+
+def test_the_tag_latest_is_refused(stack: cdk.Stack) -> None:
+    with pytest.raises(ValueError, match="tag latest"):
+        ServiceImage(stack, "Image", uri="example/service:latest")
+
+
+def test_both_or_neither_source_is_refused(stack: cdk.Stack, folder: Path) -> None:
+    with pytest.raises(ValueError, match="either directory or uri"):
+        ServiceImage(stack, "Both", directory=folder, uri="example/service:1")
+    with pytest.raises(ValueError, match="either directory or uri"):
+        ServiceImage(stack, "Neither")

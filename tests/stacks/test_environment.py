@@ -1,0 +1,166 @@
+"""The environment files: what a right one gives, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from snowgate import Architecture, FargateSize
+from stacks.environment import read_environment, read_environments
+from stacks.environment_errors import EnvironmentFileError
+
+# What is changed in prod.toml, and what the message says: the key, what was given, what is allowed.
+WRONG = {
+    "unknown key": ("max_tasks = 4", "max_task = 4", r"worker.max_task: unknown key, given 4 .*nearest is max_tasks"),
+    "unknown table": ("[network]", "[netwrk]", r"netwrk: unknown key, .*nearest is network"),
+    "wrong type": (
+        'account = "111122223333"',
+        "account = 111122223333",
+        r"account: given 111122223333 \(whole number\). Allowed: an AWS account: 12 digits, in quotes",
+    ),
+    "text for a number": (
+        "max_tasks = 4",
+        'max_tasks = "4"',
+        r"worker.max_tasks: given '4' \(text\). Allowed: 1 to",
+    ),
+    "number for a table": ("[web]\ncpu = 256\nmemory_mib = 512", "[mail]\nsender = 3", r"mail.sender: given 3"),
+    "impossible size": (
+        "cpu = 512\nmemory_mib = 1024",
+        "cpu = 512\nmemory_mib = 700",
+        r"worker.memory_mib: given 700 .*Allowed with cpu 512: 1024, 2048, 3072, 4096; nearest is cpu 512 with .* 1024",
+    ),
+    "impossible cpu": (
+        "cpu = 512\nmemory_mib = 1024",
+        "cpu = 500\nmemory_mib = 1024",
+        r"worker.cpu: given 500 .*nearest is 512. Allowed: Fargate's CPU units: 256, 512",
+    ),
+    "no CIDR": ('"10.20.0.0/16"', '"hello"', r"network.cidr: given 'hello' .*Allowed: a private IPv4 network"),
+    "host bits in the CIDR": ('"10.20.0.0/16"', '"10.20.0.1/16"', r"network.cidr: given '10.20.0.1/16' .*host bits"),
+    "a network too large": ('"10.20.0.0/16"', '"10.0.0.0/8"', r"network.cidr: given '10.0.0.0/8' .*a private /8"),
+    "somebody else's network": ('"10.20.0.0/16"', '"8.8.0.0/16"', r"network.cidr: .*no private /16"),
+    "no identifier": (
+        'database = "REPORTING_DB"',
+        'database = "REPORTING-DB"',
+        r"snowflake.database: given 'REPORTING-DB' .*Allowed: an unquoted Snowflake identifier",
+    ),
+    "SQL in a name": (
+        'warehouse = "REPORTING_WH"',
+        'warehouse = "WH; DROP TABLE T"',
+        r"snowflake.warehouse: .*an unquoted Snowflake identifier",
+    ),
+    "a zone of another region": (
+        '"eu-west-1a", "eu-west-1b"',
+        '"eu-west-1a", "us-east-1b"',
+        r"network.availability_zones: given .*us-east-1b not in region eu-west-1",
+    ),
+    "one zone": ('"eu-west-1a", "eu-west-1b"', '"eu-west-1a"', r"network.availability_zones: .*fewer than two"),
+    "one zone twice": ('"eu-west-1a", "eu-west-1b"', '"eu-west-1a", "eu-west-1a"', r"fewer than two, or one twice"),
+    "no region": ('region = "eu-west-1"', 'region = "Ireland"', r"region: given 'Ireland' .*as in \"eu-west-1\""),
+    "a missing key": ('cidr = "10.20.0.0/16"\n', "", r"network.cidr: is missing. Needed: a private IPv4 network"),
+    "architecture in small letters": ('"ARM64"', '"arm64"', r"architecture: given 'arm64' .*\"ARM64\", \"X86_64\", or"),
+    "a Python that is too old": ('"3.13"', '"3.10"', r"lambdas.python: given '3.10' .*\"3.11\" to \"3.14\""),
+    "an interval below Snowflake's": (
+        "trigger_interval_seconds = 10",
+        "trigger_interval_seconds = 5",
+        r"snowflake.trigger_interval_seconds: given 5 .*10 to 604800 seconds",
+    ),
+    "one role for two": (
+        'owner_role = "REPORTING_OWNER"',
+        'owner_role = "reporting_runner"',
+        r"snowflake: .*must be three different roles",
+    ),
+    "a certificate of another region": (
+        "[web]",
+        '[web]\ncertificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/x"',
+        r"web.certificate_arn: .*the environment's region is eu-west-1",
+    ),
+    "the tag latest": ("[web]", '[image]\nuri = "service:latest"\n[web]', r"image.uri: .*the tag latest"),
+    "no address": ("[web]", '[mail]\nsender = "nobody"\n[web]', r"mail.sender: given 'nobody' .*an e-mail address"),
+    "a name": ('removal = "retain"', 'removal = "retain"\nname = "x"', r"name: the file's own name"),
+    "no TOML": ("[network]", "[network", r"at line 8, column"),
+}
+
+
+@pytest.fixture
+def prod(root: Path) -> str:
+    """A right file, without comments."""
+    text = (root / "environments" / "prod.toml").read_text()
+    return "\n".join(line.partition("  #")[0] for line in text.splitlines()) + "\n"
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_file_is_refused_with_key_given_and_allowed(prod: str, tmp_path: Path, case: str) -> None:
+    old, new, message = WRONG[case]
+    assert old in prod
+    file = tmp_path / "prod.toml"
+    file.write_text(prod.replace(old, new))
+    with pytest.raises(EnvironmentFileError, match=f"(?s)^{file} cannot be used:.*{message}"):
+        read_environment(file)
+
+
+def test_all_problems_of_all_files_are_named_at_once(prod: str, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(prod.replace("max_tasks", "max_task").replace('"ARM64"', '"arm"'))
+    (tmp_path / "b.toml").write_text(prod.replace('"REPORTING_DB"', '"1"'))
+    (tmp_path / "c.toml").write_text(prod)
+    with pytest.raises(EnvironmentFileError) as raised:
+        read_environments(tmp_path)
+    keys = [problem.key for problem in raised.value.problems]
+    assert keys == ["architecture", "worker.max_task", "snowflake.database"]
+    assert [line for line in str(raised.value).splitlines() if "cannot be used" in line] == [
+        f"{tmp_path / 'a.toml'} cannot be used:",
+        f"{tmp_path / 'b.toml'} cannot be used:",
+    ]
+
+
+def test_a_file_name_that_is_no_name_of_an_environment_is_refused(prod: str, tmp_path: Path) -> None:
+    (tmp_path / "Prod_1.toml").write_text(prod)
+    with pytest.raises(EnvironmentFileError, match="name: given 'Prod_1'.*small letters"):
+        read_environments(tmp_path)
+
+
+def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFileError, match=r"no .toml file"):
+        read_environments(tmp_path)
+
+
+def test_what_is_left_out_has_its_default(prod: str, tmp_path: Path) -> None:
+    file = tmp_path / "prod.toml"
+    kept = prod.replace('architecture = "ARM64"\n', "").replace('[lambdas]\npython = "3.13"\n', "")
+    file.write_text(kept.partition("[web]")[0].replace("max_tasks = 4\n", ""))
+    environment = read_environment(file)
+    assert (environment.name, environment.built_for, environment.removal) == ("prod", Architecture.ARM64, "retain")
+    assert environment.lambdas.python_version == "3.13"
+    assert (environment.worker.max_tasks, environment.worker.size) == (4, FargateSize(cpu=512, memory_mib=1024))
+    assert (environment.web, environment.mail, environment.image.uri) == (None, None, None)
+
+
+def test_the_local_environment_is_made_for_the_machine_that_synthesises(root: Path) -> None:
+    environment = read_environment(root / "environments" / "local.toml")
+    assert environment.built_for is Architecture.of_this_machine()
+    assert environment.lambdas.python_version == f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def test_environments_of_one_snowflake_account_share_no_name(root: Path) -> None:
+    real = [e for e in read_environments(root / "environments") if e.name != "local"]
+    keys = ("database", "warehouse", "deployer_role", "owner_role", "runner_role", "runner_user", "api_integration")
+    for key in keys:
+        assert len({getattr(environment.snowflake, key) for environment in real}) == len(real), key
+
+
+def test_the_application_says_it_in_one_message_and_exits_with_1(root: Path, prod: str, tmp_path: Path) -> None:
+    shutil.copy(root / "app.py", tmp_path)
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "prod.toml").write_text(prod.replace("max_tasks", "max_task"))
+    environment = {**os.environ, "PYTHONPATH": str(root), "CDK_OUTDIR": str(tmp_path / "cdk.out")}
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{tmp_path}/environments/prod.toml cannot be used:\n  worker.max_task: unknown key")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,117 @@
+"""What each environment's stacks are: their snapshots, and what holds for all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from assemblies import ENVIRONMENTS, STACKS, Synthesise
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+Templates = dict[tuple[str, str], dict[str, Any]]
+
+OUTPUTS = {
+    "ReportService": {"BucketName", "ClusterName", "WorkerServiceName"},
+    "Trigger": {"TriggerUrl"},
+    "Secrets": {"RunnerLoginSecretArn", "ApiTokenSecretArn"},
+    "Snowflake": {"IamUserArn", "ExternalId", "Statements"},
+    "Image": {"ImageUri"},
+    "Network": {"VpcId"},
+}
+
+
+class TemplateSnapshot(JSONSnapshotExtension):
+    """A template without the hashes of what is in its assets."""
+
+    def serialize(self, data: Any, **options: Any) -> str:
+        return re.sub(r"\b[0-9a-f]{64}\b", "<hash>", super().serialize(data, **options))
+
+
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    return snapshot.use_extension(TemplateSnapshot)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_template_is_that_of_the_snapshot(
+    templates: Templates, snapshot: SnapshotAssertion, environment: str, stack: str
+) -> None:
+    assert templates[environment, stack] == snapshot(name=f"{environment}-{stack}")
+
+
+def test_every_environment_has_the_six_stacks(templates: Templates) -> None:
+    assert set(templates) == {(environment, stack) for environment in ENVIRONMENTS for stack in STACKS}
+
+
+def test_people_find_what_they_need_in_the_outputs(templates: Templates) -> None:
+    for (environment, stack), template in templates.items():
+        web = {"WebServiceName", "WebUrl"} if stack == "ReportService" and environment != "dev" else set()
+        assert OUTPUTS[stack] | web <= set(template["Outputs"]), (environment, stack)
+
+
+def test_only_dev_leaves_the_web_role_out(templates: Templates) -> None:
+    for environment in ENVIRONMENTS:
+        resources = templates[environment, "ReportService"]["Resources"].values()
+        services = [resource for resource in resources if resource["Type"] == "AWS::ECS::Service"]
+        counts = sorted(str(service["Properties"].get("DesiredCount")) for service in services)
+        assert counts == (["None"] if environment == "dev" else ["1", "None"]), environment
+
+
+def test_nothing_is_looked_up_in_an_account(assembly: Path) -> None:
+    for manifest in assembly.rglob("manifest.json"):
+        assert json.loads(manifest.read_text()).get("missing", []) == []
+
+
+def test_a_second_synth_gives_the_same_templates(assembly: Path, synthesise: Synthesise) -> None:
+    again = synthesise()
+    for file in assembly.rglob("*.template.json"):
+        assert (again / file.relative_to(assembly)).read_text() == file.read_text(), file.name
+
+
+def test_stacks_are_deployed_in_the_order_of_what_they_need(assembly: Path) -> None:
+    wanted = {
+        "Network": set(),
+        "Secrets": set(),
+        "Image": set(),
+        "ReportService": {"Network", "Secrets", "Image"},
+        "Trigger": {"ReportService"},
+        "Snowflake": {"Secrets", "Trigger"},
+    }
+    for environment in ENVIRONMENTS:
+        artifacts = json.loads((assembly / f"assembly-{environment}" / "manifest.json").read_text())["artifacts"]
+        names = {
+            identifier: artifact["properties"]["stackName"].partition("-")[2]
+            for identifier, artifact in artifacts.items()
+            if artifact["type"] == "aws:cloudformation:stack"
+        }
+        for identifier, name in names.items():
+            needed = {names[other] for other in artifacts[identifier]["dependencies"] if other in names}
+            assert needed == wanted[name], (environment, name)
+
+
+def test_no_template_holds_a_secret(templates: Templates) -> None:
+    for key, template in templates.items():
+        assert "PRIVATE KEY" not in json.dumps(template), key
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::SecretsManager::Secret":
+                assert resource["Properties"].get("SecretString", "{}") == "{}", key
+
+
+def test_data_stays_where_the_environment_says_retain(templates: Templates) -> None:
+    kept = {"AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"}
+    for (environment, _), template in templates.items():
+        policies = {r["DeletionPolicy"] for r in template["Resources"].values() if r["Type"] in kept}
+        assert policies <= ({"RetainExceptOnCreate"} if environment == "prod" else {"Delete"}), environment
+
+
+def test_the_built_in_validation_finds_nothing(synthesise: Synthesise) -> None:
+    report = json.loads((synthesise(validation=True) / "validation-report.json").read_text())
+    names = {plugin["pluginName"] for plugin in report["pluginReports"]}
+    assert len(names) > 1, "the built-in validation did not run"
+    found = [violation["ruleName"] for plugin in report["pluginReports"] for violation in plugin["violations"]]
+    assert found == []
