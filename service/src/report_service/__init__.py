@@ -1,1 +1,1 @@
-"""x"""
+"""Snowgate's report service: one container, in the role of the worker or of the web door."""

@@ -1,0 +1,17 @@
+-- Customers by account balance.
+SELECT
+    customer.C_NAME AS CUSTOMER,
+    nation.N_NAME AS NATION,
+    customer.C_MKTSEGMENT AS SEGMENT,
+    customer.C_PHONE AS PHONE,
+    customer.C_ACCTBAL AS BALANCE,
+    COUNT(orders.O_ORDERKEY) AS ORDERS,
+    CAST(COALESCE(SUM(orders.O_TOTALPRICE), 0) AS NUMBER(18, 2)) AS ORDERED,
+    MAX(orders.O_ORDERDATE) AS LAST_ORDER
+FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.CUSTOMER AS customer
+INNER JOIN SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION AS nation ON nation.N_NATIONKEY = customer.C_NATIONKEY
+LEFT JOIN SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.ORDERS AS orders ON orders.O_CUSTKEY = customer.C_CUSTKEY
+WHERE customer.C_ACCTBAL >= :minimum_balance
+    AND (:segment = 'ALL' OR customer.C_MKTSEGMENT = :segment)
+GROUP BY customer.C_CUSTKEY, customer.C_NAME, nation.N_NAME, customer.C_MKTSEGMENT, customer.C_PHONE, customer.C_ACCTBAL
+ORDER BY BALANCE DESC, CUSTOMER

@@ -1,0 +1,68 @@
+"""What can go wrong with a report: a code for programs, a message for people."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+MAX_MESSAGE = 1000  # characters of ERROR_MESSAGE
+
+_SECRETS = [
+    (re.compile(r"-----BEGIN [^-]*PRIVATE KEY-----.*?(-----END [^-]*PRIVATE KEY-----|$)", re.DOTALL), "(private key)"),
+    (
+        re.compile(r"(?i)\b(password|passwd|secret|token|authorization|private_key)(\"?\s*[=:]\s*\"?)[^\s\"',;&]+"),
+        r"\1\2***",
+    ),
+    (re.compile(r"(?i)\b(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s]+"), r"\1***"),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "(access key)"),
+]
+
+
+class ErrorCode(StrEnum):
+    """The values of ERROR_CODE."""
+
+    UNKNOWN_REPORT = "UNKNOWN_REPORT"
+    INVALID_PARAMETER = "INVALID_PARAMETER"
+    UNKNOWN_FORMAT = "UNKNOWN_FORMAT"
+    FORMAT_NOT_ALLOWED = "FORMAT_NOT_ALLOWED"
+    INVALID_RECIPIENT = "INVALID_RECIPIENT"
+    INVALID_SCHEDULE = "INVALID_SCHEDULE"
+    INVALID_TRIGGER_TYPE = "INVALID_TRIGGER_TYPE"
+    INVALID_STATUS = "INVALID_STATUS"
+    INVALID_ROW = "INVALID_ROW"
+    QUERY_FAILED = "QUERY_FAILED"
+    UPLOAD_FAILED = "UPLOAD_FAILED"
+    TOO_MANY_ROWS = "TOO_MANY_ROWS"
+    LEASE_LOST = "LEASE_LOST"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+class ReportError(Exception):
+    """A report that could not be made; `retry` says whether another attempt can help."""
+
+    def __init__(self, code: ErrorCode, message: str, *, retry: bool = True) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.retry = retry
+
+
+class RequestError(ReportError):
+    """A request that can never succeed as it stands; `field` is the part of the request that is wrong."""
+
+    def __init__(self, code: ErrorCode, message: str, *, field: str | None = None) -> None:
+        super().__init__(code, message, retry=False)
+        self.field = field
+
+
+class LeaseLostError(Exception):
+    """The row belongs to somebody else by now, or was cancelled: whatever this attempt made counts for nothing."""
+
+
+def presentable(message: object) -> str:
+    """Return `message` fit for a table cell: no secrets, one line of at most MAX_MESSAGE characters."""
+    text = str(message)
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"

@@ -1,0 +1,85 @@
+"""The heartbeat: one statement renews the leases of all reports at work, and tells which of them were lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from snowflake.connector.errors import Error as SnowflakeError
+
+from report_service import log
+from report_service.queue.report_queue import ReportQueue
+from report_service.queue.rows import Claim
+from report_service.workshop import Attempt
+
+
+class Heartbeat:
+    """A thread over the attempts at work; it beats three times in a lease and has a session of its own."""
+
+    def __init__(self, queue: ReportQueue, *, lease_seconds: float) -> None:
+        self._queue = queue
+        self._interval = lease_seconds / 3
+        self._attempts: dict[tuple[int, str], Attempt] = {}
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._stop_attempts = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
+
+    def add(self, claim: Claim) -> Attempt:
+        """Take a claim into care."""
+        attempt = Attempt(claim, lost=threading.Event(), stopped=self._stop_attempts)
+        with self._changed:
+            self._attempts[claim.config_id, claim.token] = attempt
+        return attempt
+
+    def remove(self, attempt: Attempt) -> None:
+        """Let a claim go that has ended."""
+        with self._changed:
+            self._attempts.pop((attempt.claim.config_id, attempt.claim.token), None)
+            self._changed.notify_all()
+
+    def count(self) -> int:
+        """Return how many attempts are at work."""
+        with self._changed:
+            return len(self._attempts)
+
+    def attempts(self) -> list[Attempt]:
+        """Return the attempts at work."""
+        with self._changed:
+            return list(self._attempts.values())
+
+    def stop_attempts(self) -> None:
+        """Ask every attempt to hand its row back at its next step."""
+        self._stop_attempts.set()
+
+    def wait_until_empty(self, deadline: float) -> bool:
+        """Wait until no attempt is at work, at most until `deadline` (monotonic); returns whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._attempts, timeout=max(deadline - time.monotonic(), 0))
+
+    def beat(self) -> None:
+        """Renew all leases once, and mark those that are lost."""
+        attempts = self.attempts()
+        held = self._queue.heartbeat([attempt.claim for attempt in attempts])
+        for attempt in attempts:
+            if (attempt.claim.config_id, attempt.claim.token) not in held:
+                attempt.lost.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval):
+            try:
+                self.beat()
+            except SnowflakeError as error:
+                log.error("heartbeat.failed", error)
+            except Exception as error:  # noqa: BLE001 - without a heartbeat every lease would run out
+                log.error("heartbeat.internal_error", error)

@@ -1,0 +1,90 @@
+"""What goes into the queue's statements and comes out of them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Demand:
+    """V_QUEUE_DEMAND: rows to be claimed now, tasks at work, and when the next row is due (UTC)."""
+
+    pending: int
+    busy: int
+    next_due_at: datetime.datetime | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed row as it stands in the table, not yet checked, and the token that fences its worker's writes."""
+
+    config_id: int
+    token: str
+    attempt: int
+    max_attempts: int
+    report_name: Any
+    trigger_type: Any
+    parameters: Any
+    output_format: Any
+    schedule_cron: Any
+    schedule_timezone: Any
+    run_at: datetime.datetime | None
+    recipients: Any
+    requested_by: Any
+    created_at: datetime.datetime | None
+    error_code: str | None  # set by the claim itself: LEASE_LOST or INVALID_STATUS
+    error_message: str | None
+
+
+@dataclass(frozen=True)
+class Produced:
+    """The file that an attempt made."""
+
+    location: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A request from outside Snowflake; the key makes a second one like it the same job."""
+
+    key: str
+    report_name: str
+    output_format: str
+    source: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    recipients: Sequence[Mapping[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row as the HTTP door shows it."""
+
+    config_id: int
+    key: str | None
+    report_name: str
+    trigger_type: str | None
+    output_format: str | None
+    status: str | None
+    attempts: int
+    location: str | None
+    rows: int | None
+    bytes: int | None
+    sha256: str | None
+    error_code: str | None
+    error_message: str | None
+    source: str | None
+    created_at: datetime.datetime | None
+    run_at: datetime.datetime | None
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+
+    @property
+    def job_id(self) -> str:
+        """The id that the requester gave, else the row's own."""
+        return self.key or str(self.config_id)

@@ -1,0 +1,119 @@
+"""The chart on the first page of the PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from reportlab.graphics.charts.barcharts import VerticalBarChart
+from reportlab.graphics.charts.legends import Legend
+from reportlab.graphics.charts.linecharts import HorizontalLineChart
+from reportlab.graphics.shapes import Drawing, String
+from reportlab.lib.colors import HexColor
+
+from report_service.catalogue import Chart
+from report_service.renderers.pdf_fonts import BOLD, REGULAR, Typesetter
+from report_service.renderers.renderer import Column
+
+HEIGHT = 200.0
+_COLORS = [
+    HexColor(code) for code in ("#2F6DB5", "#E08E2B", "#3C9D6B", "#B8475B", "#7A5BA6", "#5F7482", "#A3922B", "#2BA3A3")
+]
+_MAX_CATEGORIES = 40
+_INK = HexColor("#1F2933")
+
+
+def draw_chart(
+    chart: Chart, rows: pa.Table, columns: Sequence[Column], width: float, typesetter: Typesetter
+) -> Drawing | None:
+    """Return the chart of the first `rows`, or None if there is nothing to draw."""
+    names = {column.name.upper(): index for index, column in enumerate(columns)}
+    wanted = [chart.category, *chart.values, *([chart.series] if chart.series else [])]
+    if rows.num_rows == 0 or any(name.upper() not in names for name in wanted):
+        return None
+    categories, series = _series(chart, rows, columns, names)
+    title = chart.title
+    if len(categories) > _MAX_CATEGORIES:
+        title += f" (the first {_MAX_CATEGORIES} of {len(categories)})"
+        categories = categories[:_MAX_CATEGORIES]
+        series = {label: values[:_MAX_CATEGORIES] for label, values in series.items()}
+    series = dict(list(series.items())[: len(_COLORS)])
+    drawing = Drawing(width, HEIGHT)
+    drawing.add(String(0, HEIGHT - 12, typesetter.clean(title), fontName=BOLD, fontSize=10, fillColor=_INK))
+    drawing.add(_plot(chart, [typesetter.clean(text) for text in categories], list(series.values()), width))
+    drawing.add(_legend([typesetter.clean(label) for label in series], width))
+    return drawing
+
+
+def _series(
+    chart: Chart, rows: pa.Table, columns: Sequence[Column], names: dict[str, int]
+) -> tuple[list[str], dict[str, list[float | None]]]:
+    def values(name: str) -> list[Any]:
+        listed: list[Any] = rows.column(names[name.upper()]).to_pylist()
+        return listed
+
+    given = [_category(value) for value in values(chart.category)]
+    categories = list(dict.fromkeys(given))
+    place = {category: index for index, category in enumerate(categories)}
+    series: dict[str, list[float | None]] = {}
+    for name in chart.values:
+        label = columns[names[name.upper()]].label
+        split = [str(part) for part in values(chart.series)] if chart.series else [label] * len(given)
+        for category, part, value in zip(given, split, values(name), strict=True):
+            line = series.setdefault(part, [None] * len(categories))
+            line[place[category]] = None if value is None else float(value)
+    return categories, series
+
+
+def _category(value: Any) -> str:
+    return f"{value:%Y-%m}" if hasattr(value, "day") and value.day == 1 else str(value)
+
+
+def _plot(chart: Chart, categories: list[str], data: list[list[float | None]], width: float) -> Any:
+    plot = VerticalBarChart() if chart.kind == "bar" else HorizontalLineChart()
+    slanted = sum(map(len, categories)) * 4.2 > width - 70
+    bottom = 50 if slanted else 22
+    plot.x, plot.y, plot.width, plot.height = 46, bottom, width - 56, HEIGHT - 28 - bottom
+    plot.data = data
+    plot.categoryAxis.categoryNames = categories
+    plot.categoryAxis.labels.fontName = plot.valueAxis.labels.fontName = REGULAR
+    plot.categoryAxis.labels.fontSize = plot.valueAxis.labels.fontSize = 7
+    plot.categoryAxis.strokeColor = plot.valueAxis.strokeColor = HexColor("#9FB3C8")
+    plot.categoryAxis.visibleTicks = 0
+    if slanted:
+        plot.categoryAxis.labels.angle, plot.categoryAxis.labels.boxAnchor = 40, "ne"
+        plot.categoryAxis.labels.dy = -2
+    numbers = [value for line in data for value in line if value is not None]
+    plot.valueAxis.valueMin = min(0, *numbers) if numbers else 0
+    plot.valueAxis.labelTextFormat = _short
+    plot.valueAxis.visibleGrid, plot.valueAxis.gridStrokeColor = 1, HexColor("#E4EBF1")
+    parts = plot.bars if chart.kind == "bar" else plot.lines
+    for index in range(len(data)):
+        parts[index].strokeColor = None if chart.kind == "bar" else _COLORS[index]
+        if chart.kind == "bar":
+            parts[index].fillColor = _COLORS[index]
+        else:
+            parts[index].strokeWidth = 1.4
+    if chart.kind == "bar":
+        plot.groupSpacing, plot.barSpacing = 6, 0.5
+    return plot
+
+
+def _legend(labels: list[str], width: float) -> Legend:
+    legend = Legend()
+    legend.x, legend.y, legend.boxAnchor = width, HEIGHT - 4, "ne"
+    legend.fontName, legend.fontSize, legend.fillColor = REGULAR, 7.5, _INK
+    legend.columnMaximum, legend.alignment = 1, "right"
+    legend.dx = legend.dy = 6
+    legend.deltax, legend.dxTextSpace, legend.autoXPadding = 10, 4, 8
+    legend.strokeWidth = 0
+    legend.colorNamePairs = list(zip(_COLORS, labels, strict=False))
+    return legend
+
+
+def _short(value: float) -> str:
+    for limit, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:,.4g} {letter}"
+    return f"{value:,.4g}"

@@ -1,0 +1,110 @@
+"""What every renderer takes, and the one method that it has."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from report_service.catalogue import Chart, ColumnKind, Definition
+from report_service.parameters import Value
+
+
+@dataclass(frozen=True)
+class Column:
+    """A result column and how people read it."""
+
+    name: str
+    label: str
+    kind: ColumnKind
+    decimals: int
+
+    @property
+    def is_number(self) -> bool:
+        """Tell whether values are right-aligned numbers."""
+        return self.kind in ("integer", "decimal", "money", "percent")
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """What a file says about itself."""
+
+    name: str
+    title: str
+    description: str
+    source: str
+    parameters: tuple[tuple[str, str], ...]
+    generated_at: datetime.datetime  # UTC
+    requested_by: str
+    config_id: int
+    chart: Chart | None = None
+
+
+_NUMBERS: tuple[ColumnKind, ...] = ("integer", "decimal", "money", "percent", "text")
+_FITTING: dict[ColumnKind, tuple[ColumnKind, ...]] = {
+    "integer": _NUMBERS,
+    "decimal": _NUMBERS,
+    "date": ("date",),
+    "datetime": ("datetime", "date"),
+    "text": ("text",),
+}
+
+
+class Renderer(Protocol):
+    """Writes one file format."""
+
+    extension: str
+    media_type: str
+
+    def write(
+        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], path: Path
+    ) -> int:
+        """Write all batches to `path` and return the number of rows."""
+
+
+def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
+    """Join a report's column formats with the columns that its query really returned."""
+    columns = []
+    for field in schema:
+        declared = definition.columns.get(field.name.upper())
+        natural = _natural_kind(field.type)
+        wanted = declared.kind if declared else None
+        # A format that does not fit the values is of no use; the values decide.
+        kind = wanted if wanted in _FITTING[natural] else natural
+        label = (declared and declared.label) or field.name.replace("_", " ").capitalize()
+        decimals = declared.decimals if declared and declared.decimals is not None else _decimals(kind, field.type)
+        columns.append(Column(field.name, label, kind, decimals))
+    return columns
+
+
+def shown_parameters(definition: Definition, values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+    """Return title and value of each parameter, for the head of a report."""
+    return tuple((parameter.title, _shown(values[parameter.name])) for parameter in definition.parameters)
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _natural_kind(kind: pa.DataType) -> ColumnKind:
+    if pa.types.is_integer(kind):
+        return "integer"
+    if pa.types.is_decimal(kind):
+        return "decimal" if kind.scale else "integer"
+    if pa.types.is_floating(kind):
+        return "decimal"
+    if pa.types.is_date(kind):
+        return "date"
+    return "datetime" if pa.types.is_timestamp(kind) else "text"
+
+
+def _decimals(kind: ColumnKind, arrow: pa.DataType) -> int:
+    if kind == "decimal":
+        return min(arrow.scale, 6) if pa.types.is_decimal(arrow) else 2
+    return {"money": 2, "percent": 1}.get(kind, 0)

@@ -1,0 +1,87 @@
+"""A report's result as it streams from Snowflake: Arrow batches of known types, counted against the report's limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+from snowflake.connector.errors import Error as SnowflakeError
+
+from report_service.errors import ErrorCode, ReportError
+from report_service.requests import Request
+from report_service.warehouse import Warehouse, session_is_gone
+
+_BATCH_ROWS = 10_000  # what a renderer turns into Python values at a time
+
+
+@dataclass(frozen=True)
+class Result:
+    """Columns, and the batches that can be read once."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+@contextmanager
+def open_result(
+    warehouse: Warehouse, request: Request, *, query_tag: str, still_wanted: Callable[[], None]
+) -> Iterator[Result]:
+    """Run a request's query and yield its result; `still_wanted` is called before each batch and may raise.
+
+    Raises ReportError QUERY_FAILED with Snowflake's message, and TOO_MANY_ROWS as soon as the limit is passed.
+    """
+    query = request.report.query
+    try:
+        with warehouse.batches(query.sql, query.values(request.parameters), query_tag=query_tag) as tables:
+            first = next(tables)
+            schema = _schema(first.schema, request.report.name)
+            yield Result(schema, _batches(first, tables, schema, request, still_wanted))
+    except SnowflakeError as error:
+        reason = "the session was lost" if session_is_gone(error) else _message(error)
+        raise ReportError(ErrorCode.QUERY_FAILED, f"{request.report.name}: {reason}") from error
+
+
+def _batches(
+    first: pa.Table, rest: Iterator[pa.Table], schema: pa.Schema, request: Request, still_wanted: Callable[[], None]
+) -> Iterator[pa.RecordBatch]:
+    limit = request.report.row_limit(request.output)
+    count = 0
+    for table in _chain(first, rest):
+        still_wanted()
+        count += table.num_rows
+        if count > limit:
+            raise ReportError(
+                ErrorCode.TOO_MANY_ROWS,
+                f"{request.report.name} as {request.output} may have {limit:,} rows and has more; "
+                "narrow its parameters or ask for another format.",
+                retry=False,
+            )
+        yield from table.cast(schema).to_batches(max_chunksize=_BATCH_ROWS)
+
+
+def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from rest
+
+
+def _schema(schema: pa.Schema, report: str) -> pa.Schema:
+    """Widen what differs between batches, and refuse what no file format can hold."""
+    fields = []
+    for field in schema:
+        kind = field.type
+        if pa.types.is_integer(kind):
+            kind = pa.int64()
+        elif pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise ReportError(
+                ErrorCode.QUERY_FAILED,
+                f"Column {field.name} of {report} is of type {kind}; query.sql must cast it to VARCHAR.",
+                retry=False,
+            )
+        fields.append(pa.field(field.name, kind))
+    return pa.schema(fields)
+
+
+def _message(error: SnowflakeError) -> str:
+    return f"{error.raw_msg or error} (query {error.sfqid})" if error.sfqid else str(error.raw_msg or error)

@@ -1,0 +1,54 @@
+"""Finished files in S3, under reports/{name}/{yyyy}/{mm}/{dd}/{config_id}/{attempt}/."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boto3.exceptions import Boto3Error, S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from report_service.errors import ErrorCode, ReportError
+
+_TRANSFER = TransferConfig(multipart_threshold=16 * 1024**2, multipart_chunksize=8 * 1024**2, max_concurrency=2)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file in the bucket."""
+
+    location: str
+    bytes: int
+    sha256: str
+
+
+class Storage:
+    """The report bucket."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def store(self, path: Path, key: str, *, media_type: str) -> Stored:
+        """Upload a file, in parts if it is large; raises ReportError UPLOAD_FAILED."""
+        digest = _sha256(path)
+        extra = {"ContentType": media_type, "Metadata": {"sha256": digest}}
+        try:
+            self._s3.upload_file(str(path), self._bucket, key, ExtraArgs=extra, Config=_TRANSFER)
+        except (BotoCoreError, ClientError, Boto3Error, S3UploadFailedError) as error:
+            raise ReportError(ErrorCode.UPLOAD_FAILED, f"s3://{self._bucket}/{key}: {error}") from error
+        return Stored(f"s3://{self._bucket}/{key}", path.stat().st_size, digest)
+
+
+def file_key(name: str, extension: str, *, config_id: int, attempt: int, day: datetime.date) -> str:
+    """Return the key of an attempt's file; no two attempts share one, so a lost one's is never linked."""
+    return f"reports/{name}/{day:%Y/%m/%d}/{config_id}/{attempt}/{name}.{extension}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,204 @@
+"""The connection to Snowflake: opened late, reopened once when its session is gone, closed for certain."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar
+
+import pyarrow as pa
+import snowflake.connector
+from snowflake.connector.errors import Error as SnowflakeError
+
+from report_service import log
+from report_service.login import SnowflakeLogin
+
+Result = TypeVar("Result")
+
+# Session no longer exists, token expired, session gone, master token gone, not connected, connection closed.
+_SESSION_GONE = {390104, 390111, 390112, 390114, 390115, 390195, 250001, 250002}
+_GONE_STATES = ("08001", "08002", "08003", "08006")
+
+# Object does not exist or not authorized, and no current database or schema.
+_MISSING = {2003, 2043, 90105, 90106}
+
+
+class Warehouse:
+    """One session of one thread. Values are always bound by the server (`?`), never written into the text."""
+
+    def __init__(
+        self, login: SnowflakeLogin, *, database: str, schema: str, query_tag: str, login_seconds: int = 20
+    ) -> None:
+        self._login = login
+        self._database = database
+        self._schema = schema
+        self._query_tag = query_tag
+        self._login_seconds = login_seconds
+        self._connection: Any = None
+        self._in_transaction = False
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and return all its rows; for the small answers of the queue's tables."""
+        return self._run(lambda cursor: list(cursor.execute(sql, tuple(values) or None).fetchall()))
+
+    def change(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Run a statement that changes rows and return how many it changed."""
+        return self._run(lambda cursor: int(cursor.execute(sql, tuple(values) or None).rowcount or 0))
+
+    @contextmanager
+    def batches(
+        self, sql: str, values: Sequence[Any] = (), *, query_tag: str | None = None
+    ) -> Iterator[Iterator[pa.Table]]:
+        """Run a query and yield an iterator over its Arrow tables, fetched as they are asked for.
+
+        A result without rows gives one table without rows, so that the columns are always known.
+        """
+        tag = {"QUERY_TAG": query_tag} if query_tag else None
+
+        def start(cursor: Any) -> Any:
+            return cursor.execute(sql, tuple(values) or None, _statement_params=tag)
+
+        cursor = self._run(start, keep=True)
+        try:
+            yield _tables(cursor)
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is done inside, or roll it back when an error leaves it."""
+        self.change("BEGIN")
+        self._in_transaction = True
+        try:
+            yield
+        except BaseException:
+            self._in_transaction = False
+            self._roll_back()
+            raise
+        try:
+            self.change("COMMIT")
+        finally:
+            self._in_transaction = False
+
+    def close(self) -> None:
+        """End the session; an error while doing so is logged, for the work is done by then."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.close()
+        except SnowflakeError as error:
+            log.error("warehouse.close_failed", error)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def _run(self, work: Callable[[Any], Result], *, keep: bool = False) -> Result:
+        self._connect()
+        try:
+            return self._attempt(work, keep)
+        except SnowflakeError as error:
+            if self._in_transaction or not session_is_gone(error):
+                raise
+            log.warning("warehouse.reconnect", reason=str(error)[:200])
+            self.close()
+            self._connect()
+            return self._attempt(work, keep)
+
+    def _attempt(self, work: Callable[[Any], Result], keep: bool) -> Result:
+        cursor = self._connection.cursor()
+        done = False
+        try:
+            result = work(cursor)
+            done = True
+            return result
+        finally:
+            if not (keep and done):
+                cursor.close()
+
+    def _roll_back(self) -> None:
+        try:
+            self.change("ROLLBACK")
+        except SnowflakeError as error:
+            # A session that cannot roll back is given up: closing it rolls back on the server.
+            log.error("warehouse.rollback_failed", error)
+            self.close()
+
+    def _connect(self) -> None:
+        if self._connection is not None:
+            return
+        where = {name: getattr(self._login, name) for name in ("host", "port", "protocol", "role", "warehouse")}
+        self._connection = snowflake.connector.connect(
+            account=self._login.account,
+            user=self._login.user,
+            authenticator="SNOWFLAKE_JWT",
+            private_key=self._login.private_key,
+            database=self._database,
+            schema=self._schema,
+            application="Snowgate",
+            query_tag=self._query_tag,
+            paramstyle="qmark",
+            arrow_number_to_decimal=True,  # money must not become a float
+            autocommit=True,
+            login_timeout=self._login_seconds,
+            client_session_keep_alive=True,
+            enable_server_session_keep_alive_auto_detection=False,
+            **{name: value for name, value in where.items() if value is not None},
+        )
+
+
+class Warehouses:
+    """A store of open sessions, for threads that need one for a while."""
+
+    def __init__(self, make: Callable[[], Warehouse]) -> None:
+        self._make = make
+        self._idle: queue.LifoQueue[Warehouse] = queue.LifoQueue()
+
+    @contextmanager
+    def borrow(self) -> Iterator[Warehouse]:
+        """Lend a session to one thread; the number of sessions is the number of borrowers at once."""
+        try:
+            warehouse = self._idle.get_nowait()
+        except queue.Empty:
+            warehouse = self._make()
+        try:
+            yield warehouse
+        except SnowflakeError as error:
+            if session_is_gone(error):
+                warehouse.close()
+            raise
+        finally:
+            self._idle.put(warehouse)
+
+    def close(self) -> None:
+        """Close the sessions that nobody has borrowed."""
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except queue.Empty:
+                return
+
+
+def session_is_gone(error: SnowflakeError) -> bool:
+    """Tell whether `error` means that the session no longer exists and a new one may do."""
+    return error.errno in _SESSION_GONE or (error.sqlstate or "") in _GONE_STATES
+
+
+def object_is_missing(error: SnowflakeError) -> bool:
+    """Tell whether `error` means that a table, a view or the whole database is not there (yet)."""
+    return error.errno in _MISSING
+
+
+def _tables(cursor: Any) -> Iterator[pa.Table]:
+    empty = True
+    for table in cursor.fetch_arrow_batches():
+        empty = False
+        yield table
+    if empty:
+        yield cursor.fetch_arrow_all(force_return_table=True)

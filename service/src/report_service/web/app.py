@@ -1,0 +1,143 @@
+"""The HTTP door's routes."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query
+from fastapi.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from report_service.catalogue import Catalogue
+from report_service.parameters import check_parameters
+from report_service.queue.report_queue import ReportQueue
+from report_service.queue.rows import Job, NewJob
+from report_service.recipients import check_recipients
+from report_service.requests import check_format
+from report_service.web import prometheus
+from report_service.web.guard import BodyLimit, TokenGuard
+from report_service.web.models import (
+    Health,
+    JobAccepted,
+    JobId,
+    JobRequest,
+    Jobs,
+    JobStatus,
+    Ready,
+    Status,
+    job_status,
+    utc,
+)
+from report_service.web.problems import RESPONSES, install
+
+OpenQueue = Callable[[], AbstractContextManager[ReportQueue]]
+_USUAL_DURATION = datetime.timedelta(minutes=5)  # with a worker that must be woken first
+
+
+def make_app(
+    *, catalogue: Catalogue, open_queue: OpenQueue, environment: str, bucket: str, token: str, body_bytes: int
+) -> FastAPI:
+    """Return the application; `open_queue` lends a queue for one request."""
+    app = FastAPI(
+        title="Snowgate report service",
+        version="1",
+        description="Ask for reports and follow them. Every route but health, ready and docs needs the token.",
+        redoc_url=None,
+    )
+    app.add_middleware(BodyLimit, limit=body_bytes)
+    install(app)
+    _open_routes(app, open_queue, environment)
+    _job_routes(app, catalogue, open_queue, bucket, [Depends(TokenGuard(token))])
+    return app
+
+
+def _open_routes(app: FastAPI, open_queue: OpenQueue, environment: str) -> None:
+    @app.get("/health", tags=["operations"])
+    def health() -> Health:
+        """Tell that the process answers."""
+        return Health(environment=environment, timestamp=datetime.datetime.now(datetime.UTC))
+
+    @app.get("/ready", tags=["operations"], responses={503: RESPONSES[503]})
+    def ready() -> Ready:
+        """Tell that the queue in Snowflake answers."""
+        with open_queue() as queue:
+            queue.demand()
+        return Ready()
+
+
+def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucket: str, guards: list[Any]) -> None:
+    guarded: dict[str, Any] = {"dependencies": guards, "responses": RESPONSES}
+    unknown: dict[str, Any] = guarded | {"responses": {**RESPONSES, 404: RESPONSES[422]}}
+
+    @app.post("/process-job", status_code=202, tags=["jobs"], **guarded)
+    def process_job(request: JobRequest) -> JobAccepted:
+        """Ask for a report; wrong input is refused at once, and nothing is written."""
+        wanted = _new_job(request, catalogue)
+        with open_queue() as queue:
+            job, new = queue.submit(wanted)
+        return _accepted(job, new, bucket)
+
+    @app.get("/job/{job_id}/status", tags=["jobs"], **unknown)
+    def status(job_id: JobId) -> JobStatus:
+        """Tell where a job stands; a row without a job_id of its own goes by its CONFIG_ID."""
+        with open_queue() as queue:
+            return job_status(_found(queue.job(job_id), job_id))
+
+    @app.get("/jobs", tags=["jobs"], **guarded)
+    def jobs(limit: Annotated[int, Query(ge=1, le=500)] = 50, status: Status | None = None) -> Jobs:
+        """List the newest jobs, of one status if it is given."""
+        with open_queue() as queue:
+            return Jobs(jobs=[job_status(job) for job in queue.jobs(limit, status)])
+
+    @app.post(
+        "/job/{job_id}/cancel",
+        tags=["jobs"],
+        **(unknown | {"responses": {**unknown["responses"], 409: RESPONSES[422]}}),
+    )
+    def cancel(job_id: JobId) -> JobStatus:
+        """Cancel a job that has not ended; one that has is left as it is (409)."""
+        with open_queue() as queue:
+            job = _found(queue.job(job_id), job_id)
+            cancelled = queue.cancel(job)
+            job = _found(queue.job(job_id), job_id)
+        if not cancelled and job.status != "CANCELLED":
+            raise HTTPException(409, f"Job {job_id} is {job.status} and can no longer be cancelled.")
+        return job_status(job)
+
+    @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse, **guarded)
+    def metrics() -> str:
+        """Return the figures of the queue in Prometheus' text format."""
+        with open_queue() as queue:
+            return prometheus.text(queue.counts(), queue.demand(), queue.metrics())
+
+
+def _new_job(request: JobRequest, catalogue: Catalogue) -> NewJob:
+    """Check a request as the worker would, so that the caller hears at once what is wrong."""
+    report = catalogue.find(request.job_type)
+    data = {name.lower(): value for name, value in request.input_data.items()}
+    output = check_format(data.pop("format", None), report)
+    recipients = check_recipients(data.pop("recipients", None))
+    check_parameters(report.definition.parameters, data, report.name)
+    listed = [{"channel": recipient.channel, "to": recipient.address} for recipient in recipients]
+    return NewJob(request.job_id, report.name, output.value, request.source, data, listed)
+
+
+def _accepted(job: Job, new: bool, bucket: str) -> JobAccepted:
+    created = utc(job.created_at) or datetime.datetime.now(datetime.UTC)
+    return JobAccepted(
+        job_id=job.job_id,
+        message=f"{job.report_name} is queued." if new else f"This job was there before; it is {job.status}.",
+        tracking_id=f"ECS_TRACK_{job.job_id}_{int(created.timestamp())}",
+        estimated_completion=utc(job.finished_at) or created + _USUAL_DURATION,
+        s3_output_location=job.location or f"s3://{bucket}/reports/{job.report_name.lower()}/",
+        status_url=f"/job/{job.job_id}/status",
+    )
+
+
+def _found(job: Job | None, job_id: str) -> Job:
+    if job is None:
+        raise HTTPException(404, f"There is no job {job_id}.")
+    return job

@@ -1,0 +1,60 @@
+"""Puts the web role together from the environment and serves it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from report_service import aws, log
+from report_service.catalogue import load_catalogue
+from report_service.login import read_login
+from report_service.queue.report_queue import ReportQueue
+from report_service.settings import WebSettings
+from report_service.warehouse import Warehouse, Warehouses
+from report_service.web.app import make_app
+from report_service.worker_role import open_warehouse
+
+
+def run_web(settings: WebSettings) -> None:
+    """Serve until SIGTERM; Snowflake is reached with the first request that needs it, so /health answers at once."""
+    catalogue = load_catalogue(settings.reports_directory)
+    secrets_manager = aws.client("secretsmanager")
+
+    def connect() -> Warehouse:
+        return open_warehouse(settings, read_login(settings.snowflake_secret_arn, secrets_manager), "web")
+
+    warehouses = Warehouses(connect)
+    places = threading.BoundedSemaphore(settings.web_connections)
+
+    @contextmanager
+    def open_queue() -> Iterator[ReportQueue]:
+        with places, warehouses.borrow() as warehouse:
+            yield ReportQueue(warehouse, actor="web")
+
+    app = make_app(
+        catalogue=catalogue,
+        open_queue=open_queue,
+        environment=settings.environment,
+        bucket=settings.report_bucket,
+        token=settings.api_token.get_secret_value(),
+        body_bytes=settings.body_bytes,
+    )
+    log.info("web.started", port=settings.port, reports=list(catalogue))
+    # uvicorn ends gracefully and then raises its signal again, which would cut off what follows.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.run(
+        app,
+        host=settings.web_host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.stop_seconds),
+    )
+    warehouses.close()
+    log.info("web.stopped")

@@ -1,0 +1,108 @@
+"""Puts the worker together from the environment and runs it."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import uuid
+
+from report_service import aws, log
+from report_service.alarm_clock import AlarmClock, NoAlarmClock, SchedulerAlarmClock
+from report_service.catalogue import load_catalogue
+from report_service.delivery import Delivery, EmailChannel
+from report_service.ecs import DesiredCount, EcsTask, TaskProtection, read_task
+from report_service.heartbeat import Heartbeat
+from report_service.login import SnowflakeLogin, read_login
+from report_service.queue.report_queue import ReportQueue
+from report_service.settings import Settings, WorkerSettings
+from report_service.sleep import Sleep
+from report_service.storage import Storage
+from report_service.warehouse import Warehouse, Warehouses
+from report_service.worker import Worker
+from report_service.workshop import Workshop
+
+_LANES_PER_CPU = 4  # a report mostly waits for its query
+
+
+def run_worker(settings: WorkerSettings) -> None:
+    """Run until SIGTERM; raises if the catalogue, the login or Snowflake itself is not usable at the start."""
+    catalogue = load_catalogue(settings.reports_directory)
+    task = read_task(settings.ecs_container_metadata_uri_v4) if settings.ecs_container_metadata_uri_v4 else None
+    login = read_login(settings.snowflake_secret_arn, aws.client("secretsmanager"))
+    name = task.name if task else f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+
+    def open_queue(warehouse: Warehouse) -> ReportQueue:
+        return ReportQueue(warehouse, actor=name, lease_seconds=settings.lease_seconds)
+
+    email = EmailChannel(
+        aws.client("sesv2"), sender=settings.mail_sender, attachment_bytes=settings.mail_attachment_bytes
+    )
+    with (
+        open_warehouse(settings, login, "worker") as main,
+        open_warehouse(settings, login, "heartbeat") as beating,
+    ):
+        main.rows("SELECT 1")
+        queue = open_queue(main)
+        worker = Worker(
+            queue=queue,
+            open_queue=open_queue,
+            warehouses=Warehouses(lambda: open_warehouse(settings, login, "report")),
+            workshop=Workshop(
+                catalogue,
+                Storage(aws.client("s3"), settings.report_bucket),
+                Delivery({"email": email}),
+                retry_seconds=settings.retry_seconds,
+            ),
+            heartbeat=Heartbeat(open_queue(beating), lease_seconds=settings.lease_seconds),
+            protection=TaskProtection(settings.ecs_agent_uri),
+            lanes=_lanes(settings, task),
+            poll_seconds=settings.poll_seconds,
+            idle_seconds=settings.idle_seconds,
+            stop_seconds=settings.stop_seconds,
+            health_file=settings.health_file,
+        )
+        if task:
+            worker.sleep = _sleep(settings, task, worker)
+        else:
+            log.warning("worker.no_scaling", reason="ECS_CONTAINER_METADATA_URI_V4 is not set")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        log.info("worker.started", name=name, lanes=worker.lanes, reports=list(catalogue), user=login.user)
+        worker.run()
+
+
+def open_warehouse(settings: Settings, login: SnowflakeLogin, purpose: str) -> Warehouse:
+    """Return a session for `purpose`, which Snowflake shows as its query tag."""
+    return Warehouse(
+        login,
+        database=settings.snowflake_database,
+        schema=settings.snowflake_schema,
+        query_tag=f"snowgate:{settings.environment}:{purpose}",
+        login_seconds=settings.snowflake_login_seconds,
+    )
+
+
+def _sleep(settings: WorkerSettings, task: EcsTask, worker: Worker) -> Sleep:
+    return Sleep(
+        demand=worker.demand,
+        count=DesiredCount(task, aws.client("ecs")),
+        alarm_clock=_alarm_clock(settings),
+        reports_per_task=settings.reports_per_task,
+        max_tasks=settings.max_tasks,
+        stay_awake_seconds=settings.idle_seconds,
+    )
+
+
+def _alarm_clock(settings: WorkerSettings) -> AlarmClock:
+    name, target, role = settings.alarm_clock_name, settings.alarm_clock_target_arn, settings.alarm_clock_role_arn
+    if name and target and role:
+        return SchedulerAlarmClock(aws.client("scheduler"), name=name, target_arn=target, role_arn=role)
+    log.warning("worker.no_alarm_clock", reason="ALARM_CLOCK_NAME, _TARGET_ARN and _ROLE_ARN are not all set")
+    return NoAlarmClock()
+
+
+def _lanes(settings: WorkerSettings, task: EcsTask | None) -> int:
+    cpu = (task.cpu if task else None) or os.cpu_count() or 1
+    return max(1, min(settings.reports_per_task, math.ceil(cpu * _LANES_PER_CPU)))

@@ -1,0 +1,216 @@
+"""The queue over the Snowflake stand-in's real protocol."""
+
+import datetime
+import threading
+
+import pytest
+from service_rows import insert, row
+
+from report_service.errors import MAX_MESSAGE, ErrorCode, LeaseLostError
+from report_service.queue import NewJob, Produced, ReportQueue
+
+PRODUCED = Produced("s3://bucket/key", 4, 1000, "ab" * 32)
+
+
+def audit(warehouse, config_id):
+    statement = (
+        "SELECT FROM_STATUS, TO_STATUS, ACTOR, ATTEMPT FROM REPORT_AUDIT_LOG WHERE CONFIG_ID = ? ORDER BY AUDIT_ID"
+    )
+    return [tuple(entry) for entry in warehouse.rows(statement, (config_id,))]
+
+
+def let_lease_run_out(warehouse, config_id):
+    warehouse.change(
+        "UPDATE REPORT_CONFIG SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE()) WHERE CONFIG_ID = ?", (config_id,)
+    )
+
+
+def test_an_insert_of_a_name_alone_is_claimed_with_its_defaults(warehouse, queue):
+    config_id = insert(warehouse, REPORT_NAME="pricing_summary")
+    assert queue.demand().pending == 1
+    (claim,) = queue.claim(5)
+    assert (claim.config_id, claim.attempt, claim.max_attempts) == (config_id, 1, 3)
+    assert (claim.trigger_type, claim.output_format, claim.parameters) == ("ADHOC", "PDF", None)
+    assert queue.demand().pending == 0
+    assert queue.demand().busy == 1
+    assert audit(warehouse, config_id) == [("PENDING", "PROCESSING", "one", 1)]
+
+
+def test_adhoc_rows_come_before_scheduled_ones_then_priority_then_age(warehouse, queue):
+    scheduled = insert(warehouse, REPORT_NAME="a", TRIGGER_TYPE="SCHEDULED")
+    older = insert(warehouse, REPORT_NAME="b")
+    younger = insert(warehouse, REPORT_NAME="c")
+    urgent = insert(warehouse, REPORT_NAME="d", PRIORITY=1)
+    assert [claim.config_id for claim in queue.claim(10)] == [urgent, older, younger, scheduled]
+
+
+def test_a_batch_takes_no_more_than_its_limit(warehouse, queue):
+    for _ in range(5):
+        insert(warehouse, REPORT_NAME="a")
+    assert len(queue.claim(2)) == 2
+    assert queue.demand().pending == 3
+
+
+def test_a_row_is_not_claimed_before_it_is_due(warehouse, queue):
+    soon = datetime.datetime.now(datetime.UTC).replace(tzinfo=None, microsecond=0) + datetime.timedelta(hours=1)
+    insert(warehouse, REPORT_NAME="a", RUN_AT=soon)
+    assert queue.claim(5) == []
+    assert queue.demand().pending == 0
+    assert queue.demand().next_due_at == soon
+
+
+def test_two_workers_never_take_the_same_row(snowflake_account, warehouse):
+    rows = 24
+    for _ in range(rows):
+        insert(warehouse, REPORT_NAME="a")
+    taken = {"one": [], "two": []}
+
+    def work(name):
+        with snowflake_account.warehouse(name) as session:
+            mine = ReportQueue(session, actor=name)
+            while claims := mine.claim(3):
+                taken[name] += [claim.config_id for claim in claims]
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    both = taken["one"] + taken["two"]
+    assert len(both) == len(set(both)) == rows
+
+
+def test_a_finished_row_holds_what_came_of_it_and_its_recipients(warehouse, queue):
+    config_id = insert(warehouse, REPORT_NAME="a")
+    (claim,) = queue.claim(1)
+    queue.finish(claim, PRODUCED, recipients=[("email", "a@example.com"), ("email", "b@example.com")])
+    found = row(warehouse, config_id)
+    assert (found["STATUS"], found["S3_LOCATION"], found["ROW_COUNT"]) == ("COMPLETED", "s3://bucket/key", 4)
+    assert (found["FILE_BYTES"], found["FILE_SHA256"], found["ERROR_CODE"]) == (1000, "ab" * 32, None)
+    assert found["FINISHED_AT"] >= found["STARTED_AT"] >= found["CREATED_AT"]
+    assert [delivery[1:] for delivery in queue.deliveries(claim)] == [
+        ("email", "a@example.com"),
+        ("email", "b@example.com"),
+    ]
+    assert audit(warehouse, config_id)[-1] == ("PROCESSING", "COMPLETED", "one", 1)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda queue, claim: queue.finish(claim, PRODUCED, recipients=[("email", "a@example.com")]),
+        lambda queue, claim: queue.fail(claim, ErrorCode.QUERY_FAILED, "late"),
+        lambda queue, claim: queue.retry(claim, ErrorCode.QUERY_FAILED, "late", delay_seconds=1),
+        lambda queue, claim: queue.release(claim, "late"),
+        lambda queue, claim: queue.plan(claim, datetime.datetime(2030, 1, 1)),
+    ],
+)
+def test_a_worker_that_lost_its_lease_changes_nothing(warehouse, queue, late):
+    config_id = insert(warehouse, REPORT_NAME="a")
+    (claim,) = queue.claim(1)
+    let_lease_run_out(warehouse, config_id)
+    (taken_over,) = ReportQueue(warehouse, actor="two").claim(1)
+    assert taken_over.attempt == 2
+    assert taken_over.error_code == "LEASE_LOST"
+    before = row(warehouse, config_id), audit(warehouse, config_id)
+    with pytest.raises(LeaseLostError):
+        late(queue, claim)
+    assert (row(warehouse, config_id), audit(warehouse, config_id)) == before
+    assert queue.deliveries(claim) == []
+
+
+def test_one_heartbeat_renews_all_leases_and_tells_which_are_lost(warehouse, queue):
+    for _ in range(3):
+        insert(warehouse, REPORT_NAME="a")
+    claims = queue.claim(2) + queue.claim(1)
+    warehouse.change("UPDATE REPORT_CONFIG SET LEASE_UNTIL = DATEADD('SECOND', 1, SYSDATE())")
+    assert len(queue.heartbeat(claims)) == 3
+    ((soonest,),) = warehouse.rows("SELECT MIN(DATEDIFF('SECOND', SYSDATE(), LEASE_UNTIL)) FROM REPORT_CONFIG")
+    assert soonest >= 50
+    queue.cancel(queue.job(str(claims[0].config_id)))
+    held = queue.heartbeat(claims)
+    assert held == {(claim.config_id, claim.token) for claim in claims[1:]}
+
+
+def test_a_retry_waits_and_then_counts_as_the_next_attempt(warehouse, queue):
+    config_id = insert(warehouse, REPORT_NAME="a")
+    (claim,) = queue.claim(1)
+    queue.retry(claim, ErrorCode.UPLOAD_FAILED, "S3 is away", delay_seconds=3600)
+    assert queue.claim(1) == []
+    assert row(warehouse, config_id)["ERROR_CODE"] == "UPLOAD_FAILED"
+    warehouse.change("UPDATE REPORT_CONFIG SET NOT_BEFORE = SYSDATE()")
+    (again,) = queue.claim(1)
+    assert again.attempt == 2
+    assert again.token != claim.token
+
+
+def test_a_row_that_is_handed_back_has_lost_no_attempt(warehouse, queue):
+    config_id = insert(warehouse, REPORT_NAME="a")
+    (claim,) = queue.claim(1)
+    queue.release(claim, "handed back")
+    assert (row(warehouse, config_id)["STATUS"], row(warehouse, config_id)["ATTEMPTS"]) == ("PENDING", 0)
+    assert queue.claim(1)[0].attempt == 1
+
+
+def test_a_recurring_row_has_exactly_one_successor(warehouse, queue):
+    run_at = datetime.datetime(2031, 5, 4, 6, 0)
+    config_id = insert(
+        warehouse, REPORT_NAME="a", TRIGGER_TYPE="SCHEDULED", SCHEDULE_CRON="0 6 * * *", PARAMETERS={"delta": 1}
+    )
+    (claim,) = queue.claim(1)
+    queue.finish(claim, PRODUCED, next_run_at=run_at)
+    with pytest.raises(LeaseLostError):
+        queue.finish(claim, PRODUCED, next_run_at=run_at)
+    warehouse.change("UPDATE REPORT_CONFIG SET STATUS = 'PENDING' WHERE CONFIG_ID = ?", (config_id,))
+    queue.finish(queue.claim(1)[0], PRODUCED, next_run_at=run_at)
+    ((count,),) = warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG WHERE PARENT_ID = ?", (config_id,))
+    assert count == 1
+    successor = next(job for job in queue.jobs(5) if job.config_id != config_id)
+    assert (successor.status, successor.run_at, successor.attempts) == ("PENDING", run_at, 0)
+    assert row(warehouse, successor.config_id)["PARAMETERS"] is not None
+
+
+def test_the_same_key_again_is_the_same_job(warehouse, queue):
+    job = NewJob("key-1", "pricing_summary", "CSV", "test", {"delta": 5}, [{"channel": "email", "to": "a@b.org"}])
+    first, new = queue.submit(job)
+    again, new_again = queue.submit(job)
+    assert (new, new_again) == (True, False)
+    assert first.config_id == again.config_id
+    assert queue.counts() == {"PENDING": 1}
+    (claim,) = queue.claim(1)
+    assert claim.parameters.replace(" ", "").replace("\n", "") == '{"delta":5}'
+
+
+def test_a_cancelled_row_is_never_claimed_and_cannot_be_cancelled_twice(warehouse, queue):
+    config_id = insert(warehouse, REPORT_NAME="a")
+    job = queue.job(str(config_id))
+    assert queue.cancel(job)
+    assert not queue.cancel(job)
+    assert queue.claim(1) == []
+    assert audit(warehouse, config_id) == [("PENDING", "CANCELLED", "one", 0)]
+
+
+def test_a_status_that_nobody_knows_is_claimed_to_be_refused(warehouse, queue):
+    insert(warehouse, REPORT_NAME="a", STATUS="whatever")
+    assert queue.demand().pending == 1
+    (claim,) = queue.claim(1)
+    assert (claim.error_code, claim.error_message) == ("INVALID_STATUS", "'whatever'")
+
+
+def test_an_error_message_has_no_secrets_and_a_sensible_length(warehouse, queue):
+    config_id = insert(warehouse, REPORT_NAME="a")
+    (claim,) = queue.claim(1)
+    queue.fail(claim, ErrorCode.INTERNAL_ERROR, "password=hunter2 token: abc\n" + "x" * 5000)
+    message = row(warehouse, config_id)["ERROR_MESSAGE"]
+    assert "hunter2" not in message
+    assert "abc" not in message
+    assert len(message) == MAX_MESSAGE
+
+
+def test_a_text_with_sql_in_it_stays_a_text(warehouse, queue):
+    text = "'; DROP TABLE REPORT_CONFIG; --"
+    config_id = insert(warehouse, REPORT_NAME=text)
+    (claim,) = queue.claim(1)
+    assert claim.report_name == text
+    queue.fail(claim, ErrorCode.UNKNOWN_REPORT, text)
+    assert row(warehouse, config_id)["ERROR_MESSAGE"] == text

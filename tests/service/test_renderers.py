@@ -1,0 +1,207 @@
+"""The files, read back by readers that know nothing of their writers."""
+
+import csv
+import datetime
+import io
+from decimal import Decimal
+
+import openpyxl
+import pyarrow as pa
+import pypdfium2
+import pytest
+
+from report_service.catalogue import Chart, Column, Definition
+from report_service.errors import ReportError
+from report_service.renderers import ReportFacts, resolve_columns
+from report_service.renderers.csv_file import CsvRenderer
+from report_service.renderers.excel_file import ExcelRenderer
+from report_service.renderers.pdf_file import PdfRenderer
+
+DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "=cmd|' /C calc'!A0"]
+
+
+def facts(**changes):
+    given = {
+        "name": "r",
+        "title": "A title",
+        "description": "What it is.",
+        "source": "DB.S",
+        "parameters": (("From", "1997-01-01"),),
+        "generated_at": datetime.datetime(2026, 1, 2, 3, 4, 5),
+        "requested_by": "ANALYST",
+        "config_id": 7,
+    }
+    return ReportFacts(**(given | changes))
+
+
+def definition(**columns):
+    labels = {name: column if isinstance(column, Column) else Column(label=column) for name, column in columns.items()}
+    return Definition(title="A title", description="What it is.", source="DB.S", columns=labels)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(renderer, table, *, columns=None, chunk=None, **changes):
+        path = tmp_path / f"r.{renderer.extension}"
+        batches = iter(table.to_batches(max_chunksize=chunk))
+        rows = renderer.write(facts(**changes), resolve_columns(columns or definition(), table.schema), batches, path)
+        assert rows == table.num_rows
+        return path
+
+    return write_file
+
+
+def lines(path):
+    return list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
+
+
+def pdf_text(path):
+    return "\n".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(path))
+
+
+MIXED = pa.table(
+    {
+        "TEXT": ["plain", 'with "quotes", commas', "two\nlines", "", None, "é 株 😀"],
+        "MONEY": pa.array(
+            [Decimal(value) for value in ("1.50", "-0.01", "0.00", "99999999999999.99", "7.10")] + [None],
+            pa.decimal128(38, 2),
+        ),
+        "COUNT": [1, -2, 3, None, 5, 9007199254740993],
+        "DAY": [datetime.date(1998, 1, 2), None, datetime.date(1850, 1, 1)] + [datetime.date(2000, 2, 29)] * 3,
+        "AT": pa.array([datetime.datetime(2020, 1, 1, 1, 2, 3, 500000)] * 6, pa.timestamp("ns")),
+        "RATE": [0.5, float("nan"), 1e300, None, -1.25, 0.1],
+        "FLAG": [True, False, None, True, True, False],
+    }
+)
+
+
+def test_csv_is_what_rfc_4180_says_and_reads_back_equal(write):
+    path = write(CsvRenderer(), MIXED, chunk=2)
+    header, *rows = lines(path)
+    assert header == MIXED.schema.names
+    assert [line[0] for line in rows] == ["plain", 'with "quotes", commas', "two\nlines", "", "", "é 株 😀"]
+    assert [line[1] for line in rows] == ["1.50", "-0.01", "0.00", "99999999999999.99", "7.10", ""]
+    assert [line[2] for line in rows] == ["1", "-2", "3", "", "5", "9007199254740993"]
+    assert [line[3] for line in rows][:3] == ["1998-01-02", "", "1850-01-01"]
+    content = path.read_bytes()
+    assert content.count(b"\r\n") == 7
+    assert content.count(b"\n") == 8  # the line feed inside a text stays one
+    assert b'\r\n"",' in content  # an empty text
+    assert b"\r\n,7.10" in content  # NULL
+
+
+def test_csv_text_that_looks_like_a_formula_is_made_harmless_and_numbers_are_not_touched(write):
+    table = pa.table({"A": [*DANGEROUS, "a=b", "1-1"], "N": [-1] * (len(DANGEROUS) + 2)})
+    rows = lines(write(CsvRenderer(), table))[1:]
+    assert [line[0] for line in rows] == [f"'{text}" for text in DANGEROUS] + ["a=b", "1-1"]
+    assert {line[1] for line in rows} == {"-1"}
+
+
+def test_excel_cells_have_their_types(write):
+    path = write(ExcelRenderer(), MIXED, columns=definition(money="Sum"))
+    sheet = openpyxl.load_workbook(path)["Data"]
+    header, *rows = list(sheet.values)
+    assert header[:3] == ("Text", "Sum", "Count")
+    assert rows[0][:2] == ("plain", 1.5)
+    assert rows[0][3] == datetime.datetime(1998, 1, 2)
+    assert rows[0][4] == datetime.datetime(2020, 1, 1, 1, 2, 3, 500000)
+    assert rows[0][6] is True
+    assert rows[1][5] == "nan"
+    assert rows[2][3] == "1850-01-01"  # Excel knows no date before 1900
+    assert rows[3][1] == "99999999999999.99"  # nor a number of 16 digits
+    assert rows[5][2] == "9007199254740993"
+    assert rows[2][0] == "two\nlines"
+    assert sheet["B2"].number_format == "#,##0.00"
+    assert sheet["A1"].font.bold
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == "A1:G7"
+    assert sheet.column_dimensions["A"].width > 20
+
+
+def test_excel_text_is_never_a_formula_or_a_link(write):
+    path = write(ExcelRenderer(), pa.table({"A": [*DANGEROUS, "http://example.com", "mailto:a@b.org"]}))
+    sheet = openpyxl.load_workbook(path)["Data"]
+    cells = [cell for (cell,) in sheet.iter_rows(min_row=2)]
+    assert {cell.data_type for cell in cells} == {"s"}
+    assert all(cell.hyperlink is None for cell in cells)
+    assert cells[0].value == "=1+1"
+
+
+def test_excel_goes_on_in_another_sheet_and_says_so(write):
+    path = write(ExcelRenderer(sheet_rows=4), pa.table({"A": list(range(7))}), chunk=2)
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames == ["Data", "Data 2", "Data 3", "About"]
+    assert [list(book[name].values)[1:] for name in book.sheetnames[:3]] == [
+        [(0,), (1,), (2,)],
+        [(3,), (4,), (5,)],
+        [(6,)],
+    ]
+    assert ("Rows", "7 on 3 sheets") in list(book["About"].values)
+
+
+def test_excel_refuses_a_text_that_no_cell_can_hold(write):
+    with pytest.raises(ReportError, match="Column A holds a text of 32,768 characters in row 2"):
+        write(ExcelRenderer(), pa.table({"A": ["x" * 32767, "x" * 32768]}))
+
+
+def test_pdf_says_what_it_is_and_repeats_its_header_on_numbered_pages(write):
+    table = pa.table({"NAME": [f"row {number}" for number in range(200)], "COUNT": list(range(1000, 1200))})
+    path = write(PdfRenderer(), table, chunk=30, columns=definition(count="How many"))
+    document = pypdfium2.PdfDocument(path)
+    texts = [page.get_textpage().get_text_range() for page in document]
+    for word in ("A title", "What it is.", "From", "1997-01-01", "2026-01-02 03:04:05 UTC", "200", "ANALYST"):
+        assert word in texts[0]
+    assert len(texts) > 2
+    for number, text in enumerate(texts, start=1):
+        assert "How many" in text
+        assert f"Page {number} of {len(texts)}" in " ".join(text.split())
+    shown = " ".join(texts)
+    assert all(f"row {number}" in shown for number in range(200))
+
+
+def test_pdf_numbers_are_right_aligned(write):
+    path = write(PdfRenderer(), pa.table({"N": [1, 1234567], "T": ["a", "b"]}))
+    page = pypdfium2.PdfDocument(path)[0].get_textpage()
+
+    def right_edge(text):
+        start, count = page.search(text).get_next()
+        return page.get_charbox(start + count - 1)[2]
+
+    assert right_edge("1,234,567") == pytest.approx(right_edge("1\r\n1,234,567"), abs=0.5)
+
+
+def test_pdf_holds_accents_and_writes_what_it_cannot_show_as_code_points(write):
+    path = write(
+        PdfRenderer(), pa.table({"T": ["Łódź Žižkov ÄÖÜß", "Ελληνικά Кириллица", "日本語 中文 한국어", "a 😀 b"]})
+    )
+    text = pdf_text(path)
+    for word in ("Łódź Žižkov ÄÖÜß", "Ελληνικά Кириллица", "日本語", "中文", "한국어", "a [U+1F600] b"):
+        assert word in text
+    assert "without a glyph" in text
+    assert "Chinese, Japanese and Korean" in text
+
+
+def test_pdf_cuts_long_text_visibly_and_numbers_never(write):
+    number = Decimal("123456789012345678901234567890.12")
+    table = pa.table(
+        {"T": ["word " * 400] + ["x"] * 2100, "N": pa.array([Decimal(1)] * 2100 + [number], pa.decimal128(38, 2))}
+    )
+    text = pdf_text(write(PdfRenderer(), table, chunk=500))
+    assert "…" in text
+    assert f"{number:,.2f}" in text
+
+
+def test_pdf_of_nothing_says_so(write):
+    assert "No rows match" in pdf_text(write(PdfRenderer(), pa.table({"A": pa.array([], pa.string())})))
+
+
+def test_pdf_draws_the_chart_that_the_report_declares(write):
+    table = pa.table({"KIND": ["one", "two"], "VALUE": [10, 20]})
+    chart = Chart(kind="bar", title="Values by kind", category="kind", values=("value",))
+    assert "Values by kind" in pdf_text(write(PdfRenderer(), table, chart=chart))
+
+
+def test_pdf_refuses_more_columns_than_fit_on_a_page(write):
+    table = pa.table({f"COLUMN_{number}": [number] for number in range(200)})
+    with pytest.raises(ReportError, match="200 columns do not fit"):
+        write(PdfRenderer(), table)

@@ -1,0 +1,116 @@
+"""The environment and the login secret: a wrong one is told by name, and no secret is shown."""
+
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+
+from report_service.errors import presentable
+from report_service.login import LoginError, parse_login
+from report_service.settings import SettingsError, WebSettings, WorkerSettings, load
+
+GOOD = {
+    "SNOWFLAKE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:login",
+    "REPORT_BUCKET": "reports-111122223333",
+}
+KEY = rsa.generate_private_key(65537, 2048)
+PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+LOCKED = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open")).decode()
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    def set_environment(**changes):
+        for name, value in (GOOD | changes).items():
+            monkeypatch.setenv(name, value)
+
+    return set_environment
+
+
+def test_two_variables_are_enough(environment):
+    environment()
+    settings = load(WorkerSettings)
+    assert (settings.snowflake_database, settings.snowflake_schema, settings.reports_per_task) == (
+        "REPORTING_DB",
+        "CONFIG",
+        5,
+    )
+    assert (settings.reports_directory / "sales_report" / "report.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("LEASE_SECONDS", "soon", "integer"),
+        ("LEASE_SECONDS", "1", "greater than or equal to 6"),
+        ("REPORT_BUCKET", "Not A Bucket", "pattern"),
+        ("SNOWFLAKE_DATABASE", "DB; DROP", "pattern"),
+        ("LOG_LEVEL", "LOUD", "'DEBUG'"),
+        ("MAIL_SENDER", "nobody", "@-sign"),
+        ("SNOWFLAKE_SECRET_ARN", "secret", "pattern"),
+    ],
+)
+def test_a_wrong_variable_is_told_with_its_value_and_what_is_allowed(environment, name, value, allowed):
+    environment(**{name: value})
+    with pytest.raises(SettingsError) as wrong:
+        load(WorkerSettings)
+    assert str(wrong.value).startswith(f"{name} is {value!r}")
+    assert allowed in str(wrong.value)
+
+
+def test_all_wrong_variables_are_told_at_once_and_the_token_is_never_shown(environment):
+    environment(API_TOKEN="tooshort", PORT="0")
+    with pytest.raises(SettingsError) as wrong:
+        load(WebSettings)
+    assert "API_TOKEN" in str(wrong.value)
+    assert "PORT is '0'" in str(wrong.value)
+    assert "tooshort" not in str(wrong.value)
+
+
+def secret(**changes):
+    return json.dumps({"account": "A", "user": "U", "private_key": PEM} | changes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [secret(), secret(private_key=PEM.replace("\n", "\\n")), secret(private_key=LOCKED, passphrase="open")],
+    ids=["real line ends", "literal line ends", "passphrase"],
+)
+def test_a_key_is_read_in_every_common_form(text):
+    assert parse_login(text, origin="S").private_key == parse_login(secret(), origin="S").private_key
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not json", "not JSON"),
+        ("[]", "not a JSON object"),
+        (secret(account=""), "lacks account"),
+        (secret(password="hunter2"), "private_key instead"),
+        (secret(private_key="nonsense"), "cannot be read"),
+        (secret(private_key=LOCKED), "cannot be read"),
+        (secret(port="many"), "port"),
+        (secret(protocol="gopher"), "protocol"),
+    ],
+)
+def test_a_wrong_login_is_told_without_its_values(text, words):
+    with pytest.raises(LoginError, match=words) as wrong:
+        parse_login(text, origin="the-secret")
+    assert "the-secret" in str(wrong.value)
+    assert "hunter2" not in str(wrong.value)
+    assert "BEGIN" not in str(wrong.value)
+
+
+def test_a_login_does_not_show_its_key():
+    login = parse_login(secret(), origin="S")
+    assert "private_key" not in repr(login)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"cannot read {PEM}", "password=hunter2", "Authorization: hunter2", '{"token": "hunter2"}', "secret = hunter2"],
+)
+def test_secrets_do_not_get_into_messages(text):
+    assert "hunter2" not in presentable(text)
+    assert "MII" not in presentable(text)

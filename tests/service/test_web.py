@@ -1,0 +1,214 @@
+"""The HTTP door over the Snowflake stand-in."""
+
+from contextlib import contextmanager
+
+import pytest
+from fastapi.testclient import TestClient
+from service_rows import insert, row
+from snowflake.connector.errors import OperationalError
+
+from report_service.queue import Produced, ReportQueue
+from report_service.web.app import make_app
+
+TOKEN = "a-token-for-tests-0123456789"
+JOB = {
+    "job_id": "job-1",
+    "job_type": "SALES_REPORT",
+    "input_data": {"start_date": "1997-01-01", "end_date": "1997-03-31", "format": "csv"},
+    "timestamp": "2026-11-21T10:00:00Z",
+    "source": "SNOWFLAKE",
+}
+
+
+@contextmanager
+def away():
+    raise OperationalError("Snowflake is away; password=hunter2")
+    yield
+
+
+@pytest.fixture
+def make(catalogue, warehouse):
+    @contextmanager
+    def lend():
+        yield ReportQueue(warehouse, actor="web")
+
+    def make_client(open_queue=lend, headers=None):
+        app = make_app(
+            catalogue=catalogue,
+            open_queue=open_queue,
+            environment="test",
+            bucket="bucket",
+            token=TOKEN,
+            body_bytes=4096,
+        )
+        headers = {"Authorization": f"Bearer {TOKEN}"} if headers is None else headers
+        return TestClient(app, headers=headers, raise_server_exceptions=False)
+
+    return make_client
+
+
+@pytest.fixture
+def client(make):
+    return make()
+
+
+def test_health_says_what_the_guide_says(make):
+    answer = make(away, {}).get("/health")
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"status", "service", "environment", "timestamp"}
+    assert answer.json()["environment"] == "test"
+
+
+def test_ready_includes_snowflake(client, make):
+    assert client.get("/ready").json() == {"status": "ready"}
+    answer = make(away).get("/ready")
+    assert answer.status_code == 503
+    assert "hunter2" not in answer.text
+
+
+def test_a_job_becomes_a_row_and_the_answer_says_how_to_follow_it(client, warehouse, queue):
+    answer = client.post("/process-job", json=JOB)
+    assert answer.status_code == 202, answer.text
+    body = answer.json()
+    job = queue.job("job-1")
+    epoch = int(job.created_at.replace(tzinfo=__import__("datetime").UTC).timestamp())
+    assert body["status"] == "accepted"
+    assert body["tracking_id"] == f"ECS_TRACK_job-1_{epoch}"
+    assert body["status_url"] == "/job/job-1/status"
+    assert body["s3_output_location"] == "s3://bucket/reports/sales_report/"
+    found = row(warehouse, job.config_id)
+    assert (found["REPORT_NAME"], found["OUTPUT_FORMAT"], found["SOURCE"]) == ("sales_report", "CSV", "SNOWFLAKE")
+    assert "format" not in found["PARAMETERS"]
+    assert client.get(body["status_url"]).json()["status"] == "PENDING"
+
+
+def test_the_same_job_id_again_is_the_same_job(client, queue):
+    first = client.post("/process-job", json=JOB).json()
+    again = client.post("/process-job", json=JOB | {"job_type": "pricing_summary", "input_data": {}}).json()
+    assert first["tracking_id"] == again["tracking_id"]
+    assert queue.counts() == {"PENDING": 1}
+    assert "before" in again["message"]
+
+
+def test_a_finished_job_says_where_its_file_is(client, queue):
+    client.post("/process-job", json=JOB)
+    queue.finish(queue.claim(1)[0], Produced("s3://bucket/file.csv", 15, 900, "ab"))
+    body = client.get("/job/job-1/status").json()
+    assert (body["status"], body["s3_output_location"], body["row_count"]) == ("COMPLETED", "s3://bucket/file.csv", 15)
+    assert client.post("/process-job", json=JOB).json()["s3_output_location"] == "s3://bucket/file.csv"
+
+
+def test_a_row_inserted_in_snowflake_goes_by_its_config_id(client, warehouse):
+    config_id = insert(warehouse, REPORT_NAME="pricing_summary")
+    assert client.get(f"/job/{config_id}/status").json()["job_id"] == str(config_id)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "code"),
+    [
+        ({"job_id": "a b"}, "job_id", None),
+        ({"job_id": "x" * 200}, "job_id", None),
+        ({"extra": 1}, "extra", None),
+        ({"timestamp": "yesterday"}, "timestamp", None),
+        ({"input_data": [1]}, "input_data", None),
+        ({"job_type": "unknown"}, "REPORT_NAME", "UNKNOWN_REPORT"),
+        ({"input_data": {"start_date": "x"}}, "start_date", "INVALID_PARAMETER"),
+        ({"input_data": {"start_date": "' OR 1=1 --"}}, "start_date", "INVALID_PARAMETER"),
+        ({"input_data": {"nonsense": 1}}, "nonsense", "INVALID_PARAMETER"),
+        ({"input_data": {"format": "DOCX"}}, "OUTPUT_FORMAT", "UNKNOWN_FORMAT"),
+        ({"input_data": {"recipients": [{"channel": "email", "to": "x"}]}}, "RECIPIENTS", "INVALID_RECIPIENT"),
+    ],
+)
+def test_wrong_input_is_a_problem_that_names_the_field_and_writes_nothing(client, queue, change, field, code):
+    answer = client.post("/process-job", json=JOB | change)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["field"], body.get("code"), body["status"]) == (field, code, 422)
+    assert queue.counts() == {}
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", '"x"', "\x00"])
+def test_a_body_that_is_no_request_is_a_problem(client, body):
+    answer = client.post("/process-job", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/process-job"),
+        ("GET", "/job/1/status"),
+        ("GET", "/jobs"),
+        ("POST", "/job/1/cancel"),
+        ("GET", "/metrics"),
+    ],
+)
+def test_all_but_health_ready_and_docs_need_the_token(make, headers, method, path):
+    answer = make(headers=headers).request(method, path, json=JOB)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_docs_and_the_openapi_document_are_open(make):
+    client = make(headers={})
+    assert client.get("/docs").status_code == 200
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {
+        "/health",
+        "/ready",
+        "/process-job",
+        "/job/{job_id}/status",
+        "/jobs",
+        "/job/{job_id}/cancel",
+        "/metrics",
+    }
+
+
+def test_a_body_beyond_the_limit_is_refused(client):
+    answer = client.post("/process-job", json=JOB | {"source": "x" * 5000})
+    assert answer.status_code == 413
+
+
+def test_jobs_are_listed_newest_first_and_by_status(client, warehouse, queue):
+    first = insert(warehouse, REPORT_NAME="pricing_summary")
+    second = insert(warehouse, REPORT_NAME="order_priority")
+    queue.cancel(queue.job(str(first)))
+    assert [job["config_id"] for job in client.get("/jobs").json()["jobs"]] == [second, first]
+    assert [job["config_id"] for job in client.get("/jobs?status=CANCELLED").json()["jobs"]] == [first]
+    assert len(client.get("/jobs?limit=1").json()["jobs"]) == 1
+    assert client.get("/jobs?limit=0").status_code == 422
+    assert client.get("/jobs?status=maybe").status_code == 422
+
+
+def test_a_job_is_cancelled_once_and_a_finished_one_never(client, queue):
+    client.post("/process-job", json=JOB)
+    assert client.post("/job/job-1/cancel").json()["status"] == "CANCELLED"
+    assert client.post("/job/job-1/cancel").status_code == 200
+    client.post("/process-job", json=JOB | {"job_id": "job-2"})
+    queue.finish(queue.claim(1)[0], Produced("s3://b/k", 1, 1, "ab"))
+    answer = client.post("/job/job-2/cancel")
+    assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+
+
+def test_an_unknown_job_and_an_unknown_path_are_not_found(client):
+    for path in ("/job/nothing/status", "/job/99999999999999999999/status", "/nothing"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_metrics_are_prometheus_text(client, warehouse):
+    insert(warehouse, REPORT_NAME="pricing_summary")
+    text = client.get("/metrics").text
+    assert 'snowgate_reports{status="PENDING"} 1' in text
+    assert "snowgate_queue_pending 1" in text
+    assert "# TYPE snowgate_reports gauge" in text
+
+
+def test_a_failing_snowflake_is_a_503_without_its_words(make):
+    answer = make(away).post("/process-job", json=JOB)
+    assert answer.status_code == 503
+    assert "hunter2" not in answer.text

@@ -1,0 +1,293 @@
+"""From a row to a file in S3, over the real protocols of both stand-ins."""
+
+import csv
+import hashlib
+import io
+import json
+import threading
+from decimal import Decimal
+
+import openpyxl
+import pypdfium2
+import pytest
+from service_rows import insert, row
+
+from report_service.delivery import Delivery, EmailChannel
+from report_service.storage import Storage
+from report_service.workshop import Attempt, Workshop
+
+BUCKET = "service-tests"
+
+
+@pytest.fixture(scope="module")
+def s3(cloud):
+    client = cloud.client("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return client
+
+
+@pytest.fixture
+def workshop(catalogue, s3, cloud):
+    email = EmailChannel(cloud.client("sesv2"), sender="reports@example.com", attachment_bytes=100_000)
+    return Workshop(catalogue, Storage(s3, BUCKET), Delivery({"email": email}), retry_seconds=3600)
+
+
+@pytest.fixture
+def make(warehouse, queue, workshop, s3):
+    """Insert a row, carry it out, return it with its file."""
+
+    def make_one(**columns):
+        config_id = insert(warehouse, **columns)
+        claim = next(claim for claim in queue.claim(50) if claim.config_id == config_id)
+        workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+        found = row(warehouse, config_id)
+        location = found["S3_LOCATION"]
+        if location is None:
+            return found, None
+        key = location.removeprefix(f"s3://{BUCKET}/")
+        return found, s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    return make_one
+
+
+def test_the_row_says_exactly_which_file_was_made(make):
+    found, file = make(REPORT_NAME="Pricing_Summary", OUTPUT_FORMAT="csv")
+    assert found["STATUS"] == "COMPLETED", found["ERROR_MESSAGE"]
+    assert found["FILE_BYTES"] == len(file)
+    assert found["FILE_SHA256"] == hashlib.sha256(file).hexdigest()
+    assert found["ROW_COUNT"] == 4
+    day = found["STARTED_AT"]
+    start = f"s3://{BUCKET}/reports/pricing_summary/{day:%Y/%m/%d}/{found['CONFIG_ID']}/1/"
+    assert found["S3_LOCATION"] == f"{start}pricing_summary.csv"
+
+
+def test_the_pricing_summary_adds_up_to_the_cent(make, sample_data):
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    lines = pq.read_table(sample_data / "lineitem.parquet")
+    flags = pc.and_(pc.equal(lines["l_returnflag"], "R"), pc.equal(lines["l_linestatus"], "F"))
+    expected = pc.sum(lines.filter(flags)["l_extendedprice"]).as_py()
+    _, file = make(REPORT_NAME="pricing_summary", OUTPUT_FORMAT="CSV", PARAMETERS={"DELTA": 90})
+    rows = {(line["L_RETURNFLAG"], line["L_LINESTATUS"]): line for line in csv.DictReader(io.StringIO(file.decode()))}
+    assert list(rows) == [("A", "F"), ("N", "F"), ("N", "O"), ("R", "F")]
+    assert Decimal(rows["R", "F"]["SUM_BASE_PRICE"]) == expected
+
+
+@pytest.mark.parametrize("report", ["sales_report", "customer_balance", "order_priority", "pricing_summary"])
+def test_every_report_is_made_in_every_format(make, catalogue, report):
+    counts = set()
+    for output in ("CSV", "EXCEL", "PDF"):
+        found, file = make(REPORT_NAME=report.upper(), OUTPUT_FORMAT=output)
+        assert found["STATUS"] == "COMPLETED", found["ERROR_MESSAGE"]
+        counts.add(found["ROW_COUNT"])
+        if output == "CSV":
+            assert len(list(csv.reader(io.StringIO(file.decode())))) == found["ROW_COUNT"] + 1
+        elif output == "EXCEL":
+            sheet = openpyxl.load_workbook(io.BytesIO(file)).worksheets[0]
+            assert sheet.max_row == found["ROW_COUNT"] + 1
+        else:
+            text = pypdfium2.PdfDocument(file)[0].get_textpage().get_text_range()
+            assert catalogue[report].definition.title in text
+            assert f"{found['ROW_COUNT']:,}" in text
+    assert len(counts) == 1
+    assert counts != {0}
+
+
+def test_parameters_decide_what_is_in_the_file(make):
+    wanted = {"segment": "BUILDING", "minimum_balance": 9000}
+    _, file = make(REPORT_NAME="customer_balance", OUTPUT_FORMAT="CSV", PARAMETERS=wanted)
+    rows = list(csv.DictReader(io.StringIO(file.decode())))
+    assert rows
+    assert {line["SEGMENT"] for line in rows} == {"BUILDING"}
+    assert min(Decimal(line["BALANCE"]) for line in rows) >= 9000
+
+
+BAD_ROWS = [
+    ("UNKNOWN_REPORT", "sales_report", {"REPORT_NAME": "sales_reprot"}),
+    ("UNKNOWN_REPORT", "pricing_summary", {"REPORT_NAME": "'; DROP TABLE REPORT_CONFIG; --"}),
+    ("INVALID_PARAMETER", "delta", {"PARAMETERS": {"delta": 99999}}),
+    ("INVALID_PARAMETER", "whole number", {"PARAMETERS": {"delta": "90; DROP TABLE REPORT_CONFIG"}}),
+    ("INVALID_PARAMETER", "delta", {"PARAMETERS": {"days": 90}}),
+    ("INVALID_PARAMETER", "object", {"PARAMETERS": [1, 2, 3]}),
+    (
+        "INVALID_PARAMETER",
+        "must not be later",
+        {
+            "REPORT_NAME": "sales_report",
+            "PARAMETERS": {"start_date": "1997-05-01", "end_date": "1997-04-01"},
+        },
+    ),
+    ("INVALID_PARAMETER", "start_date", {"REPORT_NAME": "sales_report", "PARAMETERS": {"start_date": "yesterday"}}),
+    (
+        "INVALID_PARAMETER",
+        "one of ALL",
+        {
+            "REPORT_NAME": "customer_balance",
+            "PARAMETERS": {"segment": "' OR 1=1 --"},
+        },
+    ),
+    ("UNKNOWN_FORMAT", "PDF, EXCEL, CSV", {"OUTPUT_FORMAT": "DOCX"}),
+    ("UNKNOWN_FORMAT", "PDF, EXCEL, CSV", {"OUTPUT_FORMAT": ""}),
+    ("INVALID_RECIPIENT", "no-address", {"RECIPIENTS": [{"channel": "email", "to": "no-address"}]}),
+    ("INVALID_RECIPIENT", "email", {"RECIPIENTS": [{"channel": "pigeon", "to": "a@example.com"}]}),
+    ("INVALID_RECIPIENT", "channel and to", {"RECIPIENTS": ["a@example.com"]}),
+    ("INVALID_RECIPIENT", "list", {"RECIPIENTS": {"to": "a@example.com"}}),
+    ("INVALID_SCHEDULE", "SCHEDULE_CRON", {"TRIGGER_TYPE": "SCHEDULED", "SCHEDULE_CRON": "every day"}),
+    ("INVALID_SCHEDULE", "30 2", {"TRIGGER_TYPE": "SCHEDULED", "SCHEDULE_CRON": "0 0 30 2 *"}),
+    (
+        "INVALID_SCHEDULE",
+        "Mars",
+        {
+            "TRIGGER_TYPE": "SCHEDULED",
+            "SCHEDULE_CRON": "0 6 * * *",
+            "SCHEDULE_TIMEZONE": "Mars/Olympus",
+        },
+    ),
+    ("INVALID_TRIGGER_TYPE", "ADHOC and SCHEDULED", {"TRIGGER_TYPE": "SOMETIMES"}),
+    ("INVALID_STATUS", "PENDING", {"STATUS": "whatever"}),
+    ("INVALID_ROW", "MAX_ATTEMPTS", {"MAX_ATTEMPTS": 0}),
+    (
+        "UNKNOWN_REPORT",
+        "there are",
+        {
+            "REPORT_NAME": "\x00\n🤷",
+            "TRIGGER_TYPE": "SCHEDULED",
+            "PARAMETERS": ["nonsense"],
+            "OUTPUT_FORMAT": "?",
+            "SCHEDULE_TIMEZONE": "?",
+            "PRIORITY": -5,
+            "IDEMPOTENCY_KEY": "'",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "word", "columns"), BAD_ROWS)
+def test_bad_input_fails_at_once_with_a_clear_error(warehouse, make, code, word, columns):
+    other = insert(warehouse, REPORT_NAME="pricing_summary", RUN_AT="2050-01-01")
+    found, _ = make(**({"REPORT_NAME": "pricing_summary"} | columns))
+    assert (found["STATUS"], found["ERROR_CODE"], found["ATTEMPTS"]) == ("FAILED", code, 1)
+    assert word in found["ERROR_MESSAGE"]
+    assert found["S3_LOCATION"] is None
+    ((count,),) = warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG")
+    assert count == 2
+    assert row(warehouse, other)["STATUS"] == "PENDING"
+
+
+def test_a_recurring_row_is_planned_first_and_costs_no_attempt(make):
+    found, _ = make(REPORT_NAME="pricing_summary", TRIGGER_TYPE="SCHEDULED", SCHEDULE_CRON="0 6 * * *")
+    assert (found["STATUS"], found["ATTEMPTS"], found["RUN_AT"].hour) == ("PENDING", 0, 6)
+
+
+def test_a_recurring_row_that_is_due_is_made_and_followed(warehouse, make, queue):
+    found, file = make(
+        REPORT_NAME="pricing_summary",
+        TRIGGER_TYPE="SCHEDULED",
+        SCHEDULE_CRON="*/5 * * * *",
+        RUN_AT="2026-01-01 00:00:00",
+    )
+    assert found["STATUS"] == "COMPLETED"
+    assert file
+    (successor,) = [job for job in queue.jobs(5) if job.config_id != found["CONFIG_ID"]]
+    assert successor.status == "PENDING"
+    assert successor.run_at > found["FINISHED_AT"]
+
+
+def test_a_file_that_cannot_be_stored_is_tried_again_and_then_fails(warehouse, queue, catalogue, s3):
+    workshop = Workshop(catalogue, Storage(s3, "no-such-bucket"), Delivery({}), retry_seconds=0.001)
+    config_id = insert(warehouse, REPORT_NAME="pricing_summary", MAX_ATTEMPTS=2)
+    states = []
+    for _ in range(2):
+        warehouse.change("UPDATE REPORT_CONFIG SET NOT_BEFORE = NULL")
+        (claim,) = queue.claim(1)
+        workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+        found = row(warehouse, config_id)
+        states.append((found["STATUS"], found["ERROR_CODE"]))
+    assert states == [("PENDING", "UPLOAD_FAILED"), ("FAILED", "UPLOAD_FAILED")]
+
+
+def test_a_row_whose_workers_all_died_fails_with_the_reason(warehouse, queue, workshop):
+    config_id = insert(warehouse, REPORT_NAME="pricing_summary", MAX_ATTEMPTS=1)
+    queue.claim(1)
+    warehouse.change("UPDATE REPORT_CONFIG SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE())")
+    (claim,) = queue.claim(1)
+    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    found = row(warehouse, config_id)
+    assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "LEASE_LOST")
+    assert "attempt 1 of 1" in found["ERROR_MESSAGE"]
+
+
+def test_an_attempt_whose_lease_was_lost_links_no_file(warehouse, queue, workshop):
+    config_id = insert(warehouse, REPORT_NAME="pricing_summary")
+    (claim,) = queue.claim(1)
+    attempt = Attempt(claim, threading.Event(), threading.Event())
+    attempt.lost.set()
+    workshop.carry_out(attempt, warehouse, queue)
+    assert row(warehouse, config_id)["STATUS"] == "PROCESSING"
+    assert row(warehouse, config_id)["S3_LOCATION"] is None
+
+
+def test_a_stopping_worker_hands_its_row_back(warehouse, queue, workshop):
+    config_id = insert(warehouse, REPORT_NAME="pricing_summary")
+    (claim,) = queue.claim(1)
+    attempt = Attempt(claim, threading.Event(), threading.Event())
+    attempt.stopped.set()
+    workshop.carry_out(attempt, warehouse, queue)
+    assert (row(warehouse, config_id)["STATUS"], row(warehouse, config_id)["ATTEMPTS"]) == ("PENDING", 0)
+
+
+def test_each_recipient_has_a_row_and_one_that_fails_disturbs_nobody(warehouse, make, cloud):
+    cloud.client("sesv2").create_email_identity(EmailIdentity="reports@example.com")
+    to = [{"channel": "email", "to": "a@example.com"}, {"channel": "EMAIL", "to": "b@example.com"}] * 2
+    found, _ = make(REPORT_NAME="pricing_summary", OUTPUT_FORMAT="EXCEL", RECIPIENTS=to)
+    assert found["STATUS"] == "COMPLETED"
+    statement = "SELECT RECIPIENT, STATUS, ERROR_MESSAGE FROM REPORT_DELIVERY WHERE CONFIG_ID = ? ORDER BY RECIPIENT"
+    ledger = warehouse.rows(statement, (found["CONFIG_ID"],))
+    assert [tuple(entry) for entry in ledger] == [("a@example.com", "SENT", None), ("b@example.com", "SENT", None)]
+
+
+def test_without_a_sender_the_ledger_says_so_and_the_report_is_finished(warehouse, queue, catalogue, s3):
+    email = EmailChannel(None, sender=None, attachment_bytes=0)
+    workshop = Workshop(catalogue, Storage(s3, BUCKET), Delivery({"email": email}))
+    config_id = insert(warehouse, REPORT_NAME="pricing_summary", RECIPIENTS=[{"channel": "email", "to": "a@b.org"}])
+    (claim,) = queue.claim(1)
+    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    assert row(warehouse, config_id)["STATUS"] == "COMPLETED"
+    ((status, code, message),) = warehouse.rows("SELECT STATUS, ERROR_CODE, ERROR_MESSAGE FROM REPORT_DELIVERY")
+    assert (status, code) == ("FAILED", "NO_SENDER")
+    assert "mail sender" in message
+
+
+def test_a_failing_query_is_told_with_snowflakes_own_words(warehouse, queue, catalogue, s3, tmp_path):
+    from report_service.catalogue import load_catalogue
+
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "report.toml").write_text('title = "x"\ndescription = "x"\nsource = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"\n')
+    (folder / "query.sql").write_text("SELECT NO_SUCH_COLUMN FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.REGION")
+    workshop = Workshop(load_catalogue(tmp_path), Storage(s3, BUCKET), Delivery({}))
+    config_id = insert(warehouse, REPORT_NAME="broken", MAX_ATTEMPTS=1)
+    (claim,) = queue.claim(1)
+    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    found = row(warehouse, config_id)
+    assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "QUERY_FAILED")
+    assert "NO_SUCH_COLUMN" in found["ERROR_MESSAGE"].upper()
+    assert json.dumps(found["ERROR_MESSAGE"])
+
+
+def test_more_rows_than_the_limit_fail_instead_of_being_cut(warehouse, queue, s3, tmp_path):
+    from report_service.catalogue import load_catalogue
+
+    folder = tmp_path / "large"
+    folder.mkdir()
+    head = 'title = "x"\ndescription = "x"\nsource = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"\nlimits = { rows = 24 }\n'
+    (folder / "report.toml").write_text(head)
+    (folder / "query.sql").write_text("SELECT N_NAME FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION")
+    workshop = Workshop(load_catalogue(tmp_path), Storage(s3, BUCKET), Delivery({}))
+    config_id = insert(warehouse, REPORT_NAME="large", OUTPUT_FORMAT="CSV")
+    (claim,) = queue.claim(1)
+    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    found = row(warehouse, config_id)
+    assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "TOO_MANY_ROWS")
+    assert "24" in found["ERROR_MESSAGE"]
