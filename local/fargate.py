@@ -125,7 +125,8 @@ class Runner:
             )
         )
         has_port = bool(container.get("portMappings"))
-        port = {"PORT": str(free_port())} if has_port else {}
+        # A task on Fargate has an address of its own; here all share 127.0.0.1.
+        port = {"PORT": str(free_port()), "WEB_HOST": "127.0.0.1"} if has_port else {}
         scratch = self.folder / "tasks" / identifier
         scratch.mkdir(parents=True, exist_ok=True)
         environment = (

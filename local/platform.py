@@ -233,7 +233,7 @@ class Platform:
         """After synth, once per account: `cdk bootstrap`, the deployer's login, the SQL that an administrator runs."""
         target = f"aws://{self.environment.account}/{self.environment.region}"
         environment = self.operator_environment()
-        command = ["cdk", "bootstrap", target, "--app", self.assembly]
+        command: list[str | Path] = ["cdk", "bootstrap", target, "--app", self.assembly]
         run("cdk bootstrap", command, environment, self._log("bootstrap"), 120)
         file = self.folder / "snowflake-bootstrap.sql"
         run(

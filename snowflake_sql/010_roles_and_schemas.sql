@@ -18,6 +18,8 @@ CREATE WAREHOUSE IF NOT EXISTS {{ warehouse }}
   COMMENT = 'Reports and their queue';
 GRANT USAGE ON WAREHOUSE {{ warehouse }} TO ROLE {{ owner_role }};
 GRANT USAGE ON WAREHOUSE {{ warehouse }} TO ROLE {{ runner_role }};
+-- Snowflake creates a Python procedure on a warehouse only (error 391531 without), and the deployer may have no default.
+USE WAREHOUSE {{ warehouse }};
 
 CREATE DATABASE IF NOT EXISTS {{ database }} COMMENT = 'Report requests and their programs';
 GRANT USAGE ON DATABASE {{ database }} TO ROLE {{ owner_role }};

@@ -21,7 +21,7 @@ CREATE OR REPLACE EXTERNAL FUNCTION TRIGGER_ECS_SERVICE(PENDING NUMBER, BUSY NUM
   AS '{{ trigger_url }}';
 
 -- The INSERT is the only DML that reads the stream, so the stream moves on with its COMMIT, after the wake-up succeeded.
--- New rows wake a worker even if none is due yet: it then sets its alarm clock for them.
+-- New rows wake a worker even if none is due yet: it then sets its alarm clock for them, as a busy one does by itself.
 CREATE OR REPLACE PROCEDURE SEND_ECS_TRIGGER() COPY GRANTS
   RETURNS VARIANT
   LANGUAGE PYTHON
@@ -56,7 +56,8 @@ def wake(session):
     stream = f"{SCHEMA}.REPORT_CONFIG_INSERT_STREAM"
     seen = session.sql(f"SELECT COUNT(*) AS ROWS_SEEN FROM {stream}").collect()[0]["ROWS_SEEN"]
     demand = session.sql(f"SELECT PENDING, BUSY FROM {SCHEMA}.V_QUEUE_DEMAND").collect()[0]
-    pending, busy = max(demand["PENDING"], 1 if seen else 0), demand["BUSY"]
+    busy = demand["BUSY"]
+    pending = max(demand["PENDING"], 1 if seen and not busy else 0)
     answer = None
     if pending:
         asked = session.sql(f"SELECT {SCHEMA}.TRIGGER_ECS_SERVICE(?, ?) AS ANSWER", params=[pending, busy])

@@ -20,7 +20,8 @@ GRANT CREATE INTEGRATION ON ACCOUNT TO ROLE {{ deployer_role }};
 GRANT EXECUTE TASK ON ACCOUNT TO ROLE {{ deployer_role }} WITH GRANT OPTION;
 
 -- The reports read Snowflake's sample data. Only an administrator can grant a shared database, so the role that runs
--- the reports is made here and handed over to the deployer.
+-- the reports is made here and handed over to the deployer. An older account may have to get the database first:
+-- CREATE DATABASE SNOWFLAKE_SAMPLE_DATA FROM SHARE SFC_SAMPLES.SAMPLE_DATA;
 CREATE ROLE IF NOT EXISTS {{ runner_role }} COMMENT = 'Runs the reports: what the containers log in as';
 GRANT IMPORTED PRIVILEGES ON DATABASE SNOWFLAKE_SAMPLE_DATA TO ROLE {{ runner_role }};
 GRANT OWNERSHIP ON ROLE {{ runner_role }} TO ROLE {{ deployer_role }} COPY CURRENT GRANTS;

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+import snowflake.connector
+from analyst import Requests
 
 from local.platform import Platform
-
-
-@pytest.fixture(scope="module")
-def rows_before(platform: Platform) -> int:
-    return count(platform)
 
 
 def count(platform: Platform) -> int:
@@ -28,21 +24,27 @@ def test_a_second_deploy_without_a_change_updates_nothing(platform: Platform) ->
     assert log.count("(no changes)") == 6, log[-2000:]
 
 
-def test_stopping_and_starting_keeps_the_rows(platform: Platform, rows_before: int) -> None:
+def test_stopping_and_starting_keeps_the_rows_and_what_was_deployed(platform: Platform) -> None:
+    before = count(platform)
     platform.stop()
     platform.start()
     platform.start_fargate()
 
-    assert count(platform) == rows_before
+    assert count(platform) == before
+    with platform.connect() as connection:
+        requests = Requests(connection.cursor(snowflake.connector.DictCursor))
+        row = requests.finished(requests.insert("order_priority", OUTPUT_FORMAT="'CSV'"))
+    assert (row["STATUS"], row["ERROR_MESSAGE"]) == ("COMPLETED", None)
 
 
-def test_destroy_removes_the_programs_and_keeps_the_requests(platform: Platform, rows_before: int) -> None:
+def test_destroy_removes_the_programs_and_keeps_the_requests(platform: Platform) -> None:
+    before = count(platform)
     platform.destroy()
 
     with platform.connect() as connection:
         cursor = connection.cursor()
         assert cursor.execute("SHOW TASKS IN SCHEMA CONFIG").fetchall() == []
         assert cursor.execute("SHOW API INTEGRATIONS").fetchall() == []
-    assert count(platform) == rows_before
+    assert count(platform) == before
     stacks = platform.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"])
     assert [s["StackName"] for s in stacks["StackSummaries"] if s["StackName"].startswith("local-")] == []

@@ -124,6 +124,12 @@ def test_a_file_sets_its_own_role(path):
     assert script(path).statements[0].text.startswith("USE ROLE ")
 
 
+def test_python_procedures_are_created_on_a_warehouse():
+    texts = [statement.text for path in DEPLOYED for statement in script(path).statements]
+    first = next(number for number, text in enumerate(texts) if "LANGUAGE PYTHON" in text)
+    assert f"USE WAREHOUSE {sql_lint.NAMES['warehouse']}" in texts[:first]
+
+
 @EACH
 def test_times_are_utc(path):
     text = path.read_text().upper()

@@ -64,6 +64,19 @@ def test_a_row_for_later_wakes_the_worker_once_so_that_it_sets_its_alarm_clock(s
     assert len(system.aws.calls) == 1
 
 
+def test_a_row_for_later_starts_no_second_worker_beside_a_busy_one(system):
+    system.run(
+        "INSERT INTO REPORT_CONFIG (REPORT_NAME, STATUS, CLAIMED_BY, LEASE_UNTIL) "
+        "SELECT 'sales_report', 'PROCESSING', 'task-1', DATEADD('MINUTE', 1, SYSDATE())"
+    )
+    system.run(
+        "INSERT INTO REPORT_CONFIG (REPORT_NAME, TRIGGER_TYPE, RUN_AT) "
+        "SELECT 'sales_report', 'SCHEDULED', DATEADD('HOUR', 1, SYSDATE())"
+    )
+    assert outcome(system.run(CALL)) == {"rows_seen": 2, "pending": 0, "busy": 1, "answer": None}
+    assert waiting(system) == 0
+
+
 def test_updates_of_a_row_wake_nobody(system):
     system.run(ROW)
     system.run(CALL)

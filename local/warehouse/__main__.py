@@ -1,0 +1,62 @@
+"""Serve the Snowflake stand-in: `.venv-warehouse/bin/python -m local.warehouse --port 8765 --data build/warehouse`.
+
+Environment: WAREHOUSE_ADMIN_PASSWORD (the password of the user ADMIN; without it ADMIN cannot log in), AWS_ENDPOINT_URL
+and AWS_CA_BUNDLE (where external functions find API Gateway and STS).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+import uvicorn
+
+from local.warehouse import sample
+from local.warehouse.account import Account
+from local.warehouse.server import Server
+from local.warehouse.tasks import Clock
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="local.warehouse", description="A Snowflake account on this machine.")
+    parser.add_argument("--port", type=int, required=True, help="listen on 127.0.0.1 at this port")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder for databases and catalogue; kept over restarts"
+    )
+    parser.add_argument("--task-interval", type=float, default=10.0, help="seconds between looks at the tasks (10)")
+    parser.add_argument("--sample", type=Path, help="folder with TPC-H parquet files: SNOWFLAKE_SAMPLE_DATA.TPCH_SF1")
+    parser.add_argument("--log-level", default="info", help="debug, info (default), warning or error")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Open the account, start the tasks' clock, serve until SIGTERM."""
+    arguments = _arguments()
+    logging.basicConfig(level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    account = Account(arguments.data)
+    if arguments.sample is not None:
+        sample.load(account, arguments.sample)
+    clock = Clock(account, arguments.task_interval)
+    clock.start()
+    server = Server(account, os.environ.get("WAREHOUSE_ADMIN_PASSWORD"))
+    config = uvicorn.Config(
+        server.app(),
+        host="127.0.0.1",
+        port=arguments.port,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        limit_concurrency=None,
+    )
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        clock.stop()
+        account.close()
+        logging.shutdown()
+        os._exit(0)  # a task that still waits for an answer must not keep the process
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""The functions of Snowflake that the stand-in has; a call of any other is refused with 002140, whatever DuckDB
+knows.
+"""
+
+from __future__ import annotations
+
+from local.warehouse.errors import unknown_function, unsupported
+from local.warehouse.lexer import END, QUOTED, WORD, Token, tokenize
+
+
+def _words(*texts: str) -> frozenset[str]:
+    return frozenset(word for text in texts for word in text.split())
+
+
+KNOWN = _words(
+    # aggregates and windows
+    """COUNT SUM AVG MIN MAX COUNT_IF ANY_VALUE LISTAGG ARRAY_AGG OBJECT_AGG MEDIAN STDDEV STDDEV_SAMP STDDEV_POP
+    VARIANCE VAR_SAMP VAR_POP PERCENTILE_CONT PERCENTILE_DISC APPROX_COUNT_DISTINCT APPROX_PERCENTILE MIN_BY MAX_BY
+    CORR BOOLAND_AGG BOOLOR_AGG ROW_NUMBER RANK DENSE_RANK NTILE LAG LEAD FIRST_VALUE LAST_VALUE PERCENT_RANK
+    CUME_DIST""",
+    # conditions
+    "COALESCE NVL NVL2 IFNULL NULLIF ZEROIFNULL NULLIFZERO IFF DECODE GREATEST LEAST EQUAL_NULL DIV0",
+    # conversions
+    """CAST TRY_CAST TO_CHAR TO_VARCHAR TO_NUMBER TO_DECIMAL TO_NUMERIC TO_DOUBLE TO_BOOLEAN TO_DATE DATE TO_TIMESTAMP
+    TO_TIMESTAMP_NTZ TO_VARIANT TO_JSON PARSE_JSON TRY_PARSE_JSON TRY_TO_NUMBER TRY_TO_DATE""",
+    # dates and times
+    """SYSDATE CURRENT_TIMESTAMP CURRENT_DATE GETDATE LOCALTIMESTAMP DATEADD TIMESTAMPADD DATEDIFF TIMESTAMPDIFF
+    DATE_TRUNC DATE_PART EXTRACT YEAR MONTH DAY HOUR MINUTE SECOND QUARTER DAYOFYEAR LAST_DAY ADD_MONTHS
+    CONVERT_TIMEZONE DATE_FROM_PARTS DAYNAME MONTHNAME""",
+    # texts
+    """LENGTH LEN UPPER LOWER INITCAP TRIM LTRIM RTRIM SUBSTR SUBSTRING LEFT RIGHT REPLACE CONCAT CONCAT_WS SPLIT
+    SPLIT_PART CONTAINS STARTSWITH ENDSWITH POSITION CHARINDEX LPAD RPAD REPEAT REVERSE REGEXP_REPLACE REGEXP_SUBSTR
+    MD5 SHA2 UUID_STRING ASCII CHR""",
+    # numbers
+    "ABS ROUND CEIL FLOOR TRUNC MOD POWER POW SQRT EXP LN SIGN RANDOM SIN COS TAN PI DEGREES RADIANS",
+    # semi-structured data
+    """OBJECT_CONSTRUCT OBJECT_CONSTRUCT_KEEP_NULL ARRAY_CONSTRUCT ARRAY_SIZE GET_PATH GET FLATTEN TYPEOF
+    OBJECT_KEYS""",
+    # the session and the account
+    """CURRENT_USER CURRENT_ROLE CURRENT_WAREHOUSE CURRENT_DATABASE CURRENT_SCHEMA CURRENT_ACCOUNT CURRENT_SESSION
+    CURRENT_VERSION LAST_QUERY_ID SYSTEM$STREAM_HAS_DATA GENERATOR SEQ4""",
+)
+# Words that stand before a parenthesis without calling anything.
+_NOT_CALLED = _words(
+    """SELECT FROM WHERE AND OR NOT IN AS ON USING VALUES VALUE EXISTS CASE WHEN THEN ELSE END OVER BY HAVING LIMIT
+    OFFSET QUALIFY JOIN INNER LEFT RIGHT CROSS FULL OUTER LATERAL UNION ALL EXCEPT MINUS INTERSECT ANY SOME DISTINCT
+    TABLE VIEW SET INTO GROUP ORDER PARTITION BETWEEN LIKE ILIKE IS NULL KEY UNIQUE REFERENCES CHECK DEFAULT
+    AUTOINCREMENT IDENTITY CLUSTER WITHIN INTERVAL RETURNING INSERT UPDATE DELETE MERGE SEMI ASC DESC FIRST LAST ADD
+    COLUMN RECURSIVE WITH ROLLUP CUBE SETS GROUPING PIVOT UNPIVOT SAMPLE TABLESAMPLE EXCLUDE RENAME COMMENT IDENTIFIER
+    OVERWRITE""",
+    """NUMBER DECIMAL NUMERIC INT INTEGER BIGINT SMALLINT TINYINT FLOAT DOUBLE REAL VARCHAR STRING TEXT CHAR CHARACTER
+    BINARY VARBINARY BOOLEAN TIME TIMESTAMP TIMESTAMP_NTZ TIMESTAMP_LTZ TIMESTAMP_TZ DATETIME VARIANT OBJECT ARRAY""",
+)
+# After these words a name with a parenthesis is a table or an alias with its columns.
+_NAMES_FOLLOW = _words("INTO TABLE VIEW WITH AS EXISTS JOIN UPDATE RECURSIVE OVERWRITE SEQUENCE")
+# After these it is a call, though they are neither signs nor in the list of words that are not called.
+_KEYWORDS = _words("SELECT RETURN NULLS INTERVAL CALL ESCAPE TOP")
+
+
+def calls(sql: str) -> list[tuple[tuple[str, ...], Token]]:
+    """Every function called in the text: its name's parts, and where it stands."""
+    tokens = tokenize(sql)
+    found = []
+    for at, token in enumerate(tokens[:-1]):
+        if token.kind not in (WORD, QUOTED) or not tokens[at + 1].is_sign("("):
+            continue
+        first = at
+        while first >= 2 and tokens[first - 1].is_sign(".") and tokens[first - 2].kind in (WORD, QUOTED):
+            first -= 2
+        parts = tuple(tokens[i].value for i in range(first, at + 1, 2))
+        before = tokens[first - 1] if first else None
+        if (
+            len(parts) == 1
+            and token.kind == WORD
+            and token.value in _NOT_CALLED
+            and token.value not in ("LEFT", "RIGHT")
+        ):
+            continue
+        if before is not None and _is_name(before, tokens, first):
+            continue
+        found.append((parts, token))
+    return found
+
+
+def _is_name(before: Token, tokens: list[Token], first: int) -> bool:
+    """Does a name stand here, not a call: `INTO t (…)`, `WITH c (…)`, `, c (…) AS (`, `) alias (…)`, `t alias (…)`?"""
+    if before.kind == WORD and before.value in _NAMES_FOLLOW:
+        return True
+    if before.is_sign(")") or before.kind == QUOTED:
+        return True
+    if before.kind == WORD and before.value not in _NOT_CALLED and before.value not in _KEYWORDS:
+        return True
+    return before.is_sign(",") and _is_cte(tokens, first)
+
+
+def _is_cte(tokens: list[Token], at: int) -> bool:
+    """`name ( … ) AS (`: the second of two common table expressions."""
+    depth = 0
+    while tokens[at].kind != END:
+        depth += tokens[at].is_sign("(") - tokens[at].is_sign(")")
+        if depth == 0 and tokens[at].is_sign(")"):
+            return tokens[at + 1].is_word("AS") and tokens[at + 2].is_sign("(")
+        at += 1
+    return False
+
+
+def check(sql: str, own: set[str]) -> None:
+    """Raise 002140 for a function that the stand-in does not have and that is none of the account's own."""
+    for parts, token in calls(sql):
+        name = parts[-1]
+        if len(parts) == 1 and token.kind == WORD and name in KNOWN:
+            continue
+        if name in own or (parts[-2:-1] == ("INFORMATION_SCHEMA",) and name == "TASK_HISTORY"):
+            continue
+        if name.startswith("SYSTEM$"):
+            raise unsupported(name)
+        raise unknown_function(".".join(parts))
