@@ -43,16 +43,20 @@ snapshots: setup ## rewrite the templates' snapshots; read their diff before com
 	$(BIN)/pytest -q tests/stacks tests/library --snapshot-update
 
 ##@ Deploy it
-.PHONY: synth deploy diff destroy snowflake-bootstrap
+.PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap
 synth: setup ## write cdk.out for every environment, without any account
 	rm -rf cdk.out
 	cdk synth --quiet
 
+bootstrap: setup ## cdk bootstrap, once per account and region: make bootstrap TARGET=aws://ACCOUNT/REGION
+	cdk bootstrap $(TARGET)
+
 deploy diff destroy: setup ## cdk deploy | diff | destroy of one environment: make deploy ENV=dev
 	cdk $@ '$(ENV)/*'
 
-snowflake-bootstrap: setup ## write build/snowflake-bootstrap-ENV.sql, the one file an ACCOUNTADMIN runs
-	$(BIN)/python -m stacks.snowflake_bootstrap $(ENV)
+snowflake-bootstrap: setup ## write the SQL an ACCOUNTADMIN runs; SNOWFLAKE_ACCOUNT=… also makes the deployer's login
+	$(BIN)/python -m stacks.snowflake_bootstrap $(ENV) \
+	  $(if $(SNOWFLAKE_ACCOUNT),--make-login --account $(SNOWFLAKE_ACCOUNT))
 
 ##@ Set it up
 .PHONY: setup lock clean

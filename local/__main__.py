@@ -1,4 +1,4 @@
-"""`python -m local demo | up | down | url`: what `make demo`, `make up` and `make down` call."""
+"""`python -m local demo | up | down`: what `make demo`, `make up` and `make down` call."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 
 from local.demo import Demo
 from local.platform import Platform, require_set_up
@@ -19,12 +21,12 @@ from local.processes import ROOT, StepFailed
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # `make up` keeps its ports; the demo and the tests take free ones, so that all can run side by side.
-UP = Platform(ROOT / "build" / "local", fixed_ports=(14566, 14567))
+PORTS = (14566, 14567)
 
 
-def demo(console: Console) -> None:
-    """Run the demo on a fresh platform and leave nothing running, whatever happens."""
-    platform = Platform(ROOT / "build" / "demo-platform")
+def demo(console: Console, folder: Path) -> None:
+    """Run the demo on a fresh platform in `folder` and leave nothing running, whatever happens."""
+    platform = Platform(folder)
     platform.stop()
     platform.erase()
     try:
@@ -35,38 +37,29 @@ def demo(console: Console) -> None:
     console.print("[green]✓[/green] Everything is stopped")
 
 
-def up(console: Console) -> None:
+def up(console: Console, folder: Path) -> None:
     """Start the platform, deploy to it, leave it running, and say how to connect."""
-    if UP.warehouse.process():
+    platform = Platform(folder, fixed_ports=PORTS)
+    if platform.warehouse.process():
         console.print("It runs already; `make down` stops it.")
-        return
-    steps = (
-        ("Start the stand-ins", UP.start),
-        ("Synthesise", UP.synth),
-        ("Bootstrap both accounts", UP.bootstrap),
-        ("Start the task runner", UP.start_fargate),
-        ("cdk deploy 'local/*'", UP.deploy),
-    )
-    try:
-        for title, step in steps:
-            with console.status(title):
-                step()
-            console.print(f"[green]✓[/green] {title}")
-    except BaseException:
-        with uninterrupted():
-            UP.stop()
-        raise
-    console.print(_how_to_connect(), highlight=False, soft_wrap=True)
+    else:
+        try:
+            Demo(platform, console).deploy()
+        except BaseException:
+            with uninterrupted():
+                platform.stop()
+            raise
+    console.print(_how_to_connect(platform), highlight=False, markup=False, soft_wrap=True)
 
 
-def down(console: Console) -> None:
+def down(console: Console, folder: Path) -> None:
     """Stop the platform that `up` started; its data stays."""
-    UP.stop()
-    console.print("Stopped. The data is kept in build/local; `make up` goes on with it.")
+    Platform(folder).stop()
+    console.print(f"Stopped. The data is kept in {folder}; `make up` goes on with it.")
 
 
-def _how_to_connect() -> str:
-    login = UP.login()
+def _how_to_connect(platform: Platform) -> str:
+    login = platform.login()
     arguments = ", ".join(
         f"{name}={value!r}"
         for name, value in login.items()
@@ -74,10 +67,10 @@ def _how_to_connect() -> str:
     )
     exports = "\n".join(
         f"  export {name}={shlex.quote(value)}"
-        for name, value in sorted(UP.operator_environment().items())
+        for name, value in sorted(platform.operator_environment().items())
         if name.startswith("AWS_") or name == "NODE_EXTRA_CA_CERTS"
     )
-    token = UP.outputs("Secrets").get("ApiTokenSecretArn", "")
+    token = platform.outputs("Secrets").get("ApiTokenSecretArn", "")
     return f"""
 Snowflake (snowflake-connector-python):
   snowflake.connector.connect({arguments})
@@ -86,9 +79,9 @@ Snowflake (snowflake-connector-python):
 AWS (CLI, boto3, CDK CLI):
 {exports}
 
-Web role (/docs, /health): {UP.web_url() or "starting; its port is in build/local/run/tasks.json"}
+Web role (/docs, /health): {platform.web_url() or "starting; its port is in build/local/run/tasks.json"}
   its token is the secret {token}
-Logs: {UP.logs}"""
+Logs: {platform.logs}"""
 
 
 @contextmanager
@@ -104,11 +97,13 @@ def uninterrupted() -> Iterator[None]:
 
 def main() -> int:
     """Run one verb; exit code 0 only if all of it succeeded."""
-    verbs = {"demo": demo, "up": up, "down": down}
+    verbs = {"demo": (demo, "demo-platform"), "up": (up, "local"), "down": (down, "local")}
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("verb", choices=verbs)
-    verb = parser.parse_args().verb
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    parser.add_argument("--folder", type=Path, help="the platform's folder; default build/local, the demo's its own")
+    options = parser.parse_args()
+    run, name = verbs[options.verb]
+    console = Console(emoji=False, width=None if sys.stdout.isatty() else 110)
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
@@ -117,9 +112,9 @@ def main() -> int:
         signal.signal(number, interrupt)
     try:
         require_set_up()
-        verbs[verb](console)
+        run(console, options.folder or ROOT / "build" / name)
     except StepFailed as failure:
-        console.print(f"[red]✗[/red] {failure}", highlight=False, soft_wrap=True)
+        console.print(f"[red]✗[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt as interruption:
         console.print(f"Interrupted{f' by {interruption}' if str(interruption) else ''}; everything is stopped.")

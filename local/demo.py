@@ -56,16 +56,9 @@ class Demo:
     def run(self) -> None:
         """Do all steps in order. Raises StepFailed naming the step, the reason and its log."""
         started = time.monotonic()
-        steps: tuple[tuple[str, Callable[[], None]], ...] = (
-            ("Start the AWS and Snowflake stand-ins", self.platform.start),
-            ("Synthesise every environment", self.platform.synth),
-            ("Bootstrap both accounts (cdk bootstrap, Snowflake administrator)", self.platform.bootstrap),
-            ("cdk deploy 'local/*'", self._deploy),
-            ("Wait until the new worker has gone to sleep", lambda: self.wait_for_sleep(60)),
-        )
-        for title, step in steps:
-            with self._step(title):
-                step()
+        self.deploy()
+        with self._step("Wait until the new worker has gone to sleep"):
+            self.wait_for_sleep(60)
         with self._step("Make the reports", spinner=False), self.platform.connect() as connection:
             rows = self._request(connection)
         with self._step("Fetch the files and compare them with their rows"):
@@ -75,9 +68,18 @@ class Demo:
             self.wait_for_sleep(60)
         self.console.print(f"\nAll of it took {time.monotonic() - started:.0f} s. The files are in {FILES}/")
 
-    def _deploy(self) -> None:
-        self.platform.start_fargate()
-        self.platform.deploy()
+    def deploy(self) -> None:
+        """Start the platform and deploy everything to it."""
+        steps: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("Start the AWS and Snowflake stand-ins", self.platform.start),
+            ("Synthesise every environment", self.platform.synth),
+            ("Bootstrap both accounts (cdk bootstrap, Snowflake administrator)", self.platform.bootstrap),
+            ("Start the runner of ECS tasks", self.platform.start_fargate),
+            ("cdk deploy 'local/*'", self.platform.deploy),
+        )
+        for title, step in steps:
+            with self._step(title):
+                step()
 
     @contextmanager
     def _step(self, title: str, *, spinner: bool = True) -> Iterator[None]:

@@ -168,6 +168,7 @@ class Platform:
 
     def start(self) -> None:
         """Start both stand-ins and wait until they answer."""
+        ports = self.connection  # its file also marks the folder as a platform's
         for folder in ("certificates", "cloud", "warehouse"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
         certificates.make(self.certificate_bundle.parent)
@@ -176,7 +177,7 @@ class Platform:
         self.cloud.start(
             [
                 *(ROOT / ".venv-cloud" / "bin" / "python", "-m", "local.cloud"),
-                *("--port", str(self.connection["aws"])),
+                *("--port", str(ports["aws"])),
                 *("--state", self.folder / "cloud"),
                 *("--certificate", self.certificate_bundle.parent / "tls.crt"),
                 *("--key", self.certificate_bundle.parent / "tls.key"),
@@ -186,7 +187,7 @@ class Platform:
         self.warehouse.start(
             [
                 *(ROOT / ".venv-warehouse" / "bin" / "python", "-m", "local.warehouse"),
-                *("--port", str(self.connection["snowflake"])),
+                *("--port", str(ports["snowflake"])),
                 *("--data", self.folder / "warehouse"),
                 *("--sample", sample),
                 *("--task-interval", "1"),
@@ -196,9 +197,7 @@ class Platform:
             | {"WAREHOUSE_ADMIN_PASSWORD": self.connection["password"]},
         )
         self.cloud.wait_until(lambda: self._answers(f"{self.aws_endpoint}/_ministack/health"), 30)
-        self.warehouse.wait_until(
-            lambda: self._answers(f"http://127.0.0.1:{self.connection['snowflake']}/_warehouse/health"), 60
-        )
+        self.warehouse.wait_until(lambda: self._answers(f"http://127.0.0.1:{ports['snowflake']}/_warehouse/health"), 60)
 
     def start_fargate(self) -> None:
         """Start the runner that turns ECS's tasks into processes."""
@@ -216,7 +215,11 @@ class Platform:
         self.warehouse.stop(5)
 
     def erase(self) -> None:
-        """Forget all data of a stopped platform."""
+        """Forget all data of a stopped platform. Raises StepFailed for a folder that holds something else."""
+        found = [file.name for file in self.folder.iterdir()] if self.folder.exists() else []
+        if found and "connection.json" not in found:
+            why = f"{self.folder} is no platform's folder, it holds {', '.join(found[:3])}; name another one"
+            raise StepFailed("erasing of the old platform", why)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers(self, url: str) -> bool:

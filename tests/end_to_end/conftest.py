@@ -20,12 +20,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform with everything deployed to it and the worker asleep; stopped at the end."""
     platform = Platform(tmp_path_factory.mktemp("platform"))
     try:
-        platform.start()
-        platform.synth()
-        platform.bootstrap()
-        platform.start_fargate()
-        platform.deploy()
-        Demo(platform, Console(file=io.StringIO())).wait_for_sleep(60)
+        demo = Demo(platform, Console(file=io.StringIO()))
+        demo.deploy()
+        demo.wait_for_sleep(60)
         yield platform
     finally:
         platform.stop()
