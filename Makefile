@@ -25,7 +25,7 @@ down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
 ##@ Check it
-.PHONY: test lint format snapshots
+.PHONY: test lint format snapshots bench
 test: setup lint ## all checks and all tests
 	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup
 
@@ -41,6 +41,9 @@ format: setup ## put the code into the project's form
 
 snapshots: setup ## rewrite the templates' snapshots; read their diff before committing
 	$(BIN)/pytest -q tests/stacks tests/library --snapshot-update
+
+bench: setup ## measure against rivals; prints a table and writes bench/results.json
+	$(BIN)/python -m bench
 
 ##@ Deploy it
 .PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from report_service.catalogue import load_catalogue
-from report_service.login import parse_login
+from report_service.login import LoginSecret
 from report_service.queue import ReportQueue
 from report_service.warehouse import Warehouse
 from tests import sql_lint
@@ -53,30 +54,43 @@ class SnowflakeAccount:
             "protocol": "http",
         } | changes
 
+    def get_secret_value(self, SecretId):  # noqa: N803 - as Secrets Manager's client has it
+        """The login as Secrets Manager gives it."""
+        return {"SecretString": json.dumps(self.secret())}
+
     def warehouse(self, purpose="test"):
         """A session of the containers' user."""
-        login = parse_login(json.dumps(self.secret()), origin="test")
         names = sql_lint.NAMES
-        return Warehouse(login, database=names["database"], schema=names["config_schema"], query_tag=purpose)
+        return Warehouse(
+            LoginSecret("test", self), database=names["database"], schema=names["config_schema"], query_tag=purpose
+        )
+
+    @cached_property
+    def administrator(self):
+        """A session of the administrator."""
+        return snowflake.connector.connect(
+            account="LOCAL",
+            user="ADMIN",
+            password=self.password,
+            role="ACCOUNTADMIN",
+            host="127.0.0.1",
+            port=self.port,
+            protocol="http",
+            login_timeout=10,
+            enable_server_session_keep_alive_auto_detection=False,
+        )
 
     def administer(self, *statements):
         """Run statements as the administrator."""
-        with (
-            snowflake.connector.connect(
-                account="LOCAL",
-                user="ADMIN",
-                password=self.password,
-                role="ACCOUNTADMIN",
-                host="127.0.0.1",
-                port=self.port,
-                protocol="http",
-                login_timeout=10,
-                enable_server_session_keep_alive_auto_detection=False,
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
+        with self.administrator.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+
+    def empty_tables(self):
+        """Delete all rows of the queue."""
+        place = f"{sql_lint.NAMES['database']}.{sql_lint.NAMES['config_schema']}"
+        tables = ("REPORT_CONFIG", "REPORT_AUDIT_LOG", "REPORT_DELIVERY")
+        self.administer(*(f"DELETE FROM {place}.{table}" for table in tables))
 
     def deploy(self):
         """Run the project's own SQL files, as far as the queue needs them."""
@@ -126,19 +140,24 @@ def snowflake_account(sample_data, tmp_path_factory):
         account = SnowflakeAccount(port, password)
         account.deploy()
         yield account
+        account.administrator.close()
     finally:
         process.terminate()
         process.wait(10)
 
 
+@pytest.fixture(scope="session")
+def session(snowflake_account):
+    """A session of the containers' user; a login for each test would take a quarter of all tests' time."""
+    with snowflake_account.warehouse() as opened:
+        yield opened
+
+
 @pytest.fixture
-def warehouse(snowflake_account):
+def warehouse(snowflake_account, session):
     """A session on empty tables."""
-    with snowflake_account.warehouse() as session:
-        place = f"{sql_lint.NAMES['database']}.{sql_lint.NAMES['config_schema']}"
-        tables = ("REPORT_CONFIG", "REPORT_AUDIT_LOG", "REPORT_DELIVERY")
-        snowflake_account.administer(*(f"DELETE FROM {place}.{table}" for table in tables))
-        yield session
+    snowflake_account.empty_tables()
+    return session
 
 
 @pytest.fixture

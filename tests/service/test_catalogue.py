@@ -60,7 +60,11 @@ def test_nonsense_in_the_place_of_a_name_is_an_unknown_report(catalogue, given):
             "SELECT A FROM DB.S.T WHERE A = :delta",
             ["report.toml", "parameters", "default"],
         ),
-        (HEAD + DELTA + "default = 5\nmaximum = 4", "SELECT A FROM DB.S.T WHERE A = :delta", ["default", "up to 4"]),
+        (
+            HEAD + DELTA + "default = 5\nmaximum = 4",
+            "SELECT A FROM DB.S.T WHERE A = :delta",
+            ["default", "not above 4"],
+        ),
         (HEAD, "DELETE FROM DB.S.T", ["query.sql", "DELETE", "SELECT"]),
         (HEAD, "SELECT A FROM DB.S.T; DROP TABLE DB.S.T", ["query.sql", "line 1", "one statement"]),
         (HEAD, "SELECT A FROM DB.S.T WHERE A = ?", ["query.sql", "'?'"]),
@@ -139,8 +143,21 @@ def test_a_parameter_takes_values_of_its_type_and_bounds_only(declared, good, ba
 
 
 def test_a_missing_parameter_without_default_is_asked_for():
-    with pytest.raises(RequestError, match="p is missing"):
+    with pytest.raises(RequestError, match=r"r needs p \(a whole number\)"):
         check_parameters((Parameter(name="p", type="integer"),), {}, "r")
+
+
+def test_everything_that_is_wrong_with_the_parameters_is_told_at_once():
+    declared = tuple(Parameter(name=name, type="integer", maximum=5) for name in ("first", "second", "third"))
+    with pytest.raises(RequestError) as refused:
+        check_parameters(declared, {"frist": 1, "SECOND": 6, "Third": 3, "third": 4}, "r")
+    assert refused.value.field == "frist"
+    assert refused.value.message == (
+        "r has no parameter 'frist'; it takes first, second, third. Did you mean first? "
+        "Parameter 'third' is given twice; once is allowed. "
+        "Parameter second is 6; a whole number not above 5 is allowed. "
+        "r needs first (a whole number not above 5); PARAMETERS gives no value for it."
+    )
 
 
 def test_defaults_fill_in_and_names_count_in_any_case():

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import openpyxl
@@ -171,14 +172,57 @@ def test_pdf_numbers_are_right_aligned(write):
 
 
 def test_pdf_holds_accents_and_writes_what_it_cannot_show_as_code_points(write):
-    path = write(
-        PdfRenderer(), pa.table({"T": ["Łódź Žižkov ÄÖÜß", "Ελληνικά Кириллица", "日本語 中文 한국어", "a 😀 b"]})
-    )
-    text = pdf_text(path)
-    for word in ("Łódź Žižkov ÄÖÜß", "Ελληνικά Кириллица", "日本語", "中文", "한국어", "a [U+1F600] b"):
-        assert word in text
-    assert "without a glyph" in text
-    assert "Chinese, Japanese and Korean" in text
+    words = ["Łódź Žižkov ÄÖÜß", "Ελληνικά Кириллица", "日本語 中文 한국어", "a 😀 b", "ไทย", "שלום"] * 20
+    document = pypdfium2.PdfDocument(write(PdfRenderer(), pa.table({"T": words})))
+    first, last = (document[number].get_textpage().get_text_range() for number in (0, len(document) - 1))
+    for word in ("Łódź Žižkov ÄÖÜß", "Ελληνικά Кириллица", "日本語", "中文", "한국어", "a [U+1F600] b", "[U+0E44]"):
+        assert word in last
+    assert "written as [U+…], 160 times" in first  # and not on the last page, where nobody would look for it
+
+
+def body_ink(path):
+    """How many dark pixels the table of one row and one column has below its header."""
+    page = pypdfium2.PdfDocument(path)[0]
+    header = page.get_textpage().search("Head").get_next()[0]
+    bottom = page.get_textpage().get_charbox(header)[1]
+    scale = 3
+    top = int((page.get_height() - bottom + 5) * scale)
+    picture = page.render(scale=scale).to_pil().convert("L").crop((0, top, 600 * scale, top + 11 * scale))
+    return sum(picture.histogram()[:120])
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "ąő", "Ωж", "日本語", "简体", "繁體", "한국어", "ﾊﾝｶｸ", "😀", "ไทย", "\u3164", "\ue000"]
+)
+def test_no_text_leaves_a_cell_of_the_pdf_blank(write, text):
+    columns = definition(t="Head")
+    nothing = body_ink(write(PdfRenderer(), pa.table({"T": [""]}), columns=columns))
+    assert body_ink(write(PdfRenderer(), pa.table({"T": [text]}), columns=columns)) > nothing + 50
+
+
+def test_pdf_shows_titles_labels_and_chart_in_any_script(write):
+    chart = Chart(kind="bar", title="図", category="kind", values=("value",))
+    table = pa.table({"KIND": ["東京", "서울"], "VALUE": [10, 20]})
+    columns = definition(kind="都市", value="売上")
+    path = write(PdfRenderer(), table, chart=chart, columns=columns, title="月報", parameters=(("期間", "六月"),))
+    page = pypdfium2.PdfDocument(path)[0]
+    shown = page.get_textpage().get_text_range()
+    for word in ("図", "東京", "서울", "都市", "売上", "月報", "期間", "六月"):
+        assert word in shown
+
+
+def test_pdfs_that_are_written_at_once_do_not_mix_up_their_fonts(tmp_path):
+    alphabets = ["".join(map(chr, range(start, start + 300))) for start in (0x4E00, 0x5E00, 0x6E00, 0xAC00)]
+
+    def write_one(number):
+        table = pa.table({"T": [alphabets[number][place : place + 20] for place in range(0, 300, 20)]})
+        path = tmp_path / f"{number}.pdf"
+        PdfRenderer().write(facts(), resolve_columns(definition(), table.schema), iter(table.to_batches()), path)
+        return "".join(pdf_text(path).split())
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, text in enumerate(pool.map(write_one, [0, 1, 2, 3] * 3)):
+            assert all(alphabets[number % 4][place : place + 20] in text for place in range(0, 300, 20))
 
 
 def test_pdf_cuts_long_text_visibly_and_numbers_never(write):

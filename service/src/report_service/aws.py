@@ -1,15 +1,39 @@
-"""AWS clients with time limits and retries of their own."""
+"""AWS clients with time limits and retries of their own.
+
+They are botocore's: importing boto3 takes a worker that wakes a tenth of a second, before it has claimed anything.
+"""
 
 from __future__ import annotations
 
+import os
+import threading
+from functools import cached_property
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
+_SESSION = botocore.session.get_session()
+_MAKING = threading.Lock()  # a session makes one client at a time
 
 
 def client(service: str) -> Any:
     """Return a client for `service` with the credentials and the region of the environment."""
-    return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+    with _MAKING:
+        return _SESSION.create_client(service, region_name=os.environ.get("AWS_REGION"), config=_CONFIG)
+
+
+class LateClient:
+    """A client for `service` that is made when it is first used, for a worker that may never need it."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the client has under `name`."""
+        return getattr(self._client, name)
+
+    @cached_property
+    def _client(self) -> Any:
+        return client(self._service)

@@ -221,7 +221,7 @@ def _line(path: Path, details: Any) -> str:
     if details["type"] == "missing":
         return f"{path}: {key}: is missing; it is required."
     if details["type"] == "value_error":
-        return f"{path}: {key}: {message}."
+        return f"{path}: {key}: {message.removesuffix('.')}."
     if details["type"] == "extra_forbidden":
         return f"{path}: {key}: no such key is allowed here."
     return f"{path}: {key}: is {str(details['input'])[:80]!r}; {message[:1].lower()}{message[1:]}."

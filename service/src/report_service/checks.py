@@ -11,7 +11,7 @@ from snowflake.connector.errors import Error as SnowflakeError
 from report_service import aws
 from report_service.catalogue import CatalogueError, load_catalogue
 from report_service.errors import presentable
-from report_service.login import LoginError, read_login
+from report_service.login import LoginError, LoginSecret
 from report_service.settings import Settings
 from report_service.worker_role import open_warehouse
 
@@ -19,13 +19,14 @@ from report_service.worker_role import open_warehouse
 def test_connections(settings: Settings) -> bool:
     """Try each hop, print one line for each, and tell whether all of them work."""
 
-    def secret() -> str:
-        login = read_login(settings.snowflake_secret_arn, aws.client("secretsmanager"))
+    secret = LoginSecret(settings.snowflake_secret_arn, aws.client("secretsmanager"))
+
+    def login_secret() -> str:
+        login = secret.login()
         return f"login of {login.user} at {login.account}"
 
     def snowflake() -> str:
-        login = read_login(settings.snowflake_secret_arn, aws.client("secretsmanager"))
-        with open_warehouse(settings, login, "test-connections") as warehouse:
+        with open_warehouse(settings, secret, "test-connections") as warehouse:
             ((user, role),) = warehouse.rows("SELECT CURRENT_USER(), CURRENT_ROLE()")
             ((pending,),) = warehouse.rows("SELECT PENDING FROM V_QUEUE_DEMAND")
             return f"user {user}, role {role}, {pending} reports pending"
@@ -35,7 +36,7 @@ def test_connections(settings: Settings) -> bool:
         aws.client("s3").put_object(Bucket=settings.report_bucket, Key="reports/.connection-test", Body=b"")
         return f"bucket {settings.report_bucket} takes files"
 
-    hops = {"Secrets Manager": secret, "Snowflake": snowflake, "S3": bucket}
+    hops = {"Secrets Manager": login_secret, "Snowflake": snowflake, "S3": bucket}
     worked = [_works(name, hop) for name, hop in hops.items()]
     return all(worked)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
+
+from report_service import log
 
 REQUIRED = ("account", "user", "private_key")
 OPTIONAL = ("database", "schema", "warehouse", "role", "passphrase", "host", "port", "protocol")
@@ -33,6 +37,34 @@ class SnowflakeLogin:
     host: str | None = None
     port: int | None = None
     protocol: str | None = None
+
+
+class LoginSecret:
+    """The login in Secrets Manager: read once, and again when Snowflake refuses it, for keys are exchanged."""
+
+    def __init__(self, secret_arn: str, secrets_manager: Any) -> None:
+        self._secret_arn = secret_arn
+        self._secrets_manager = secrets_manager
+        self._login: SnowflakeLogin | None = None
+        self._reading = threading.Lock()
+
+    def login(self) -> SnowflakeLogin:
+        """Return the login; raises as `read_login` does."""
+        with self._reading:
+            if self._login is None:
+                self._login = read_login(self._secret_arn, self._secrets_manager)
+            return self._login
+
+    def after_refusal(self, refused: SnowflakeLogin) -> SnowflakeLogin:
+        """Return the login that the secret holds now: `refused` itself if nothing else can be read."""
+        with self._reading:
+            if self._login == refused:  # else another session has read it again already
+                try:
+                    self._login = read_login(self._secret_arn, self._secrets_manager)
+                except (LoginError, BotoCoreError, ClientError) as error:
+                    log.error("login.not_read_again", error)
+                    return refused
+            return self._login or refused
 
 
 def read_login(secret_arn: str, secrets_manager: Any) -> SnowflakeLogin:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -69,16 +70,16 @@ class Parameter(BaseModel):
         if self.type == "string":
             return f"a text of at most {self.max_length} characters"
         words = {
-            "date": "a date like 1997-12-31",
+            "date": "a date as yyyy-mm-dd",
             "integer": "a whole number",
             "number": "a number",
             "boolean": "true or false",
         }[self.type]
+        if self.minimum is not None and self.maximum is not None:
+            return f"{words} from {self.minimum} to {self.maximum}"
         if self.minimum is not None:
-            words += f" from {self.minimum}"
-        if self.maximum is not None:
-            words += f" up to {self.maximum}"
-        return words
+            return f"{words} not below {self.minimum}"
+        return words if self.maximum is None else f"{words} not above {self.maximum}"
 
     def _inside(self, value: Any) -> bool:
         if self.type == "choice":
@@ -93,43 +94,68 @@ class Parameter(BaseModel):
 
 
 def check_parameters(declared: tuple[Parameter, ...], given: Mapping[str, Any], report: str) -> dict[str, Value]:
-    """Return every declared parameter with its value; names count in any case; raises RequestError."""
-    by_name: dict[str, Any] = {}
-    for name, value in given.items():
-        if name.lower() in by_name:
-            raise RequestError(ErrorCode.INVALID_PARAMETER, f"Parameter {name.lower()} is given twice.", field=name)
-        by_name[name.lower()] = value
-    allowed = {parameter.name for parameter in declared}
-    unknown = sorted(set(by_name) - allowed)
-    if unknown:
-        raise RequestError(
-            ErrorCode.INVALID_PARAMETER,
-            f"Parameter {unknown[0][:60]!r} is not one of {report}; it takes {', '.join(sorted(allowed)) or 'none'}.",
-            field=unknown[0],
-        )
-    values = {parameter.name: _value(parameter, by_name, report) for parameter in declared}
+    """Return every declared parameter with its value; names count in any case.
+
+    Raises RequestError with everything that is wrong at once; its field is the first of it.
+    """
+    by_name, wrong = _by_name(given, {parameter.name for parameter in declared}, report)
+    values: dict[str, Value] = {}
+    missing: list[Parameter] = []
     for parameter in declared:
-        if parameter.not_after and values[parameter.name] > values[parameter.not_after]:  # type: ignore[operator]
-            raise RequestError(
-                ErrorCode.INVALID_PARAMETER,
-                f"Parameter {parameter.name} is {values[parameter.name]}, after {parameter.not_after}, "
-                f"which is {values[parameter.not_after]}; it must not be later.",
-                field=parameter.name,
-            )
+        value = by_name.get(parameter.name)
+        value = parameter.default if value is None else value
+        if value is None:
+            missing.append(parameter)
+            continue
+        try:
+            values[parameter.name] = parameter.check(value)
+        except RequestError as error:
+            wrong.append((parameter.name, error.message))
+    if missing:
+        wrong.append((missing[0].name, _missing(missing, report)))
+    wrong += _in_wrong_order(declared, values)
+    if wrong:
+        message = " ".join(text for _, text in wrong)
+        raise RequestError(ErrorCode.INVALID_PARAMETER, message, field=wrong[0][0])
     return values
 
 
-def _value(parameter: Parameter, given: Mapping[str, Any], report: str) -> Value:
-    value = given.get(parameter.name)
-    if value is not None:
-        return parameter.check(value)
-    if parameter.default is None:
-        raise RequestError(
-            ErrorCode.INVALID_PARAMETER,
-            f"Parameter {parameter.name} is missing; {report} needs {parameter.allowed()}.",
-            field=parameter.name,
+def _by_name(
+    given: Mapping[str, Any], allowed: Collection[str], report: str
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the given values by lower-case name, and what is wrong with the names."""
+    by_name: dict[str, Any] = {}
+    wrong = []
+    for name, value in sorted(given.items()):
+        lower = name.lower()
+        if lower in by_name:
+            wrong.append((name, f"Parameter {lower[:60]!r} is given twice; once is allowed."))
+        elif lower not in allowed:
+            near = difflib.get_close_matches(lower, allowed, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            takes = ", ".join(sorted(allowed)) or "none"
+            wrong.append((lower, f"{report} has no parameter {name[:60]!r}; it takes {takes}.{hint}"))
+        by_name[lower] = value
+    return by_name, wrong
+
+
+def _missing(parameters: Sequence[Parameter], report: str) -> str:
+    needed = " and ".join(f"{parameter.name} ({parameter.allowed()})" for parameter in parameters)
+    return f"{report} needs {needed}; PARAMETERS gives no value for {'it' if len(parameters) == 1 else 'them'}."
+
+
+def _in_wrong_order(declared: Sequence[Parameter], values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (
+            parameter.name,
+            f"Parameter {parameter.name} is {values[parameter.name]}, later than {parameter.not_after}, "
+            f"which is {values[parameter.not_after]}; it must not be later.",
         )
-    return parameter.check(parameter.default)
+        for parameter in declared
+        if parameter.not_after
+        and {parameter.name, parameter.not_after} <= values.keys()
+        and values[parameter.name] > values[parameter.not_after]
+    ]
 
 
 def _date(given: Any) -> datetime.date | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from report_service.errors import ErrorCode, RequestError
 
 CHANNELS = ("email",)
 MAX_RECIPIENTS = 50
+_EXAMPLE = '{"channel": "email", "to": "name@example.com"}'
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,7 @@ def check_recipients(given: Any) -> tuple[Recipient, ...]:
     if given is None:
         return ()
     if not isinstance(given, list):
-        _refuse(
-            f'RECIPIENTS is {_shown(given)}; a list like [{{"channel": "email", "to": "name@example.com"}}] is allowed.'
-        )
+        _refuse(f"RECIPIENTS is {_shown(given)}; a list is allowed, like [{_EXAMPLE}].")
     if len(given) > MAX_RECIPIENTS:
         _refuse(f"RECIPIENTS has {len(given)} entries; at most {MAX_RECIPIENTS} are allowed.")
     return tuple(dict.fromkeys(_recipient(number, entry) for number, entry in enumerate(given, start=1)))
@@ -36,11 +36,11 @@ def check_recipients(given: Any) -> tuple[Recipient, ...]:
 
 def _recipient(number: int, entry: Any) -> Recipient:
     if not isinstance(entry, dict) or {str(key).lower() for key in entry} != {"channel", "to"}:
-        _refuse(f"Recipient {number} is {_shown(entry)}; an object with channel and to is allowed.")
+        _refuse(f"Recipient {number} is {_shown(entry)}; an object with channel and to is allowed, {_EXAMPLE}.")
     fields = {str(key).lower(): value for key, value in entry.items()}
     channel = str(fields["channel"]).lower()
     if channel not in CHANNELS:
-        _refuse(f"Recipient {number} has the channel {_shown(fields['channel'])}; allowed are {', '.join(CHANNELS)}.")
+        _refuse(f"Recipient {number} has the channel {_shown(fields['channel'])}; allowed: {', '.join(CHANNELS)}.")
     try:
         address = validate_email(fields["to"], check_deliverability=False).normalized
     except (EmailNotValidError, TypeError, AttributeError) as error:
@@ -53,5 +53,5 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:79] + "…"

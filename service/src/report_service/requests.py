@@ -57,7 +57,9 @@ def check_object(given: Any) -> Mapping[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, dict):
-        message = f'PARAMETERS is {json.dumps(given)[:80]}; an object like {{"delta": 90}} is allowed.'
+        message = (
+            f'PARAMETERS is {json.dumps(given)[:80]}; an object of names and values is allowed, like {{"delta": 90}}.'
+        )
         raise RequestError(ErrorCode.INVALID_PARAMETER, message, field="PARAMETERS")
     return given
 
@@ -79,13 +81,13 @@ def _check_status(claim: Claim) -> None:
     if claim.error_code == ErrorCode.INVALID_STATUS:
         raise RequestError(
             ErrorCode.INVALID_STATUS,
-            f"STATUS was {claim.error_message}; a request has PENDING, which is the default.",
+            f"STATUS was {claim.error_message}; a request has PENDING. Insert it again without STATUS.",
             field="STATUS",
         )
     if claim.max_attempts < 1:
         raise RequestError(
             ErrorCode.INVALID_ROW,
-            f"MAX_ATTEMPTS is {claim.max_attempts}; at least 1 is allowed.",
+            f"MAX_ATTEMPTS is {claim.max_attempts}; 1 or more is allowed, and without it 3 is taken.",
             field="MAX_ATTEMPTS",
         )
 
@@ -94,13 +96,14 @@ def _check_trigger(claim: Claim) -> None:
     if claim.trigger_type not in ("ADHOC", "SCHEDULED"):
         raise RequestError(
             ErrorCode.INVALID_TRIGGER_TYPE,
-            f"TRIGGER_TYPE is {str(claim.trigger_type)[:80]!r}; ADHOC and SCHEDULED are allowed.",
+            f"TRIGGER_TYPE is {str(claim.trigger_type)[:80]!r}; ADHOC (the default) and SCHEDULED are allowed.",
             field="TRIGGER_TYPE",
         )
     if claim.trigger_type == "ADHOC" and claim.schedule_cron is not None:
         raise RequestError(
             ErrorCode.INVALID_SCHEDULE,
-            "SCHEDULE_CRON is set but TRIGGER_TYPE is ADHOC; a recurring report is SCHEDULED.",
+            f"SCHEDULE_CRON is {str(claim.schedule_cron)[:80]!r} but TRIGGER_TYPE is ADHOC; "
+            "set TRIGGER_TYPE to SCHEDULED for a recurring report, or leave SCHEDULE_CRON out.",
             field="SCHEDULE_CRON",
         )
 
@@ -112,4 +115,5 @@ def _json(value: Any, column: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):  # ValueError: also a number of thousands of digits
-        raise RequestError(ErrorCode.INVALID_ROW, f"{column} is not JSON: {value[:80]!r}.", field=column) from None
+        message = f"{column} is not JSON: {value[:80]!r}. Insert it by PARSE_JSON('…')."
+        raise RequestError(ErrorCode.INVALID_ROW, message, field=column) from None

@@ -39,8 +39,8 @@ def open_result(
             schema = _schema(first.schema, request.report.name)
             yield Result(schema, _batches(first, tables, schema, request, still_wanted))
     except SnowflakeError as error:
-        reason = "the session was lost" if session_is_gone(error) else _message(error)
-        raise ReportError(ErrorCode.QUERY_FAILED, f"{request.report.name}: {reason}") from error
+        reason = "the session with Snowflake was lost." if session_is_gone(error) else _message(error)
+        raise ReportError(ErrorCode.QUERY_FAILED, f"The query of {request.report.name} failed: {reason}") from error
 
 
 def _batches(
@@ -52,13 +52,15 @@ def _batches(
         still_wanted()
         count += table.num_rows
         if count > limit:
-            raise ReportError(
-                ErrorCode.TOO_MANY_ROWS,
-                f"{request.report.name} as {request.output} may have {limit:,} rows and has more; "
-                "narrow its parameters or ask for another format.",
-                retry=False,
-            )
+            raise ReportError(ErrorCode.TOO_MANY_ROWS, _too_many(request, limit), retry=False)
         yield from table.cast(schema).to_batches(max_chunksize=_BATCH_ROWS)
+
+
+def _too_many(request: Request, limit: int) -> str:
+    report = request.report
+    roomier = [output for output in report.definition.formats if report.row_limit(output) > limit]
+    other = f", or ask for {' or '.join(roomier)}, up to {report.row_limit(roomier[0]):,}" if roomier else ""
+    return f"{report.name} as {request.output} has more than {limit:,} rows, its limit; narrow its parameters{other}."
 
 
 def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:

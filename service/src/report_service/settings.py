@@ -62,7 +62,9 @@ class WorkerSettings(Settings):
     idle_seconds: float = Field(default=60, gt=0, le=86400)
     lease_seconds: int = Field(default=120, ge=6, le=3600)
     retry_seconds: float = Field(default=10, gt=0, le=3600)
-    stop_seconds: float = Field(default=25, ge=1, le=115)
+    # From SIGTERM on, what runs may end; in the last 5 s of it the rest is handed back. It must end before the task
+    # definition's stopTimeout (ours is 120 s, Fargate's most): what is killed stays in PROCESSING until its lease ends.
+    stop_seconds: float = Field(default=110, ge=1, le=115)
 
     mail_sender: OptionalAddress = None
     mail_attachment_bytes: int = Field(default=7_000_000, ge=0, le=25_000_000)
@@ -80,7 +82,7 @@ class WebSettings(Settings):
 
     port: int = Field(default=8000, ge=1, le=65535)
     web_host: str = "0.0.0.0"  # behind the load balancer; a machine without one sets 127.0.0.1
-    stop_seconds: float = Field(default=25, ge=1, le=115)
+    stop_seconds: float = Field(default=25, ge=1, le=115)  # a request takes seconds; the queue keeps what it asked for
     api_token: SecretStr = Field(min_length=16)
     web_connections: int = Field(default=4, ge=1, le=64)
     body_bytes: int = Field(default=65536, ge=1024, le=10_000_000)

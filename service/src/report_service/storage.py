@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boto3.exceptions import Boto3Error, S3UploadFailedError
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from report_service.errors import ErrorCode, ReportError
 
-_TRANSFER = TransferConfig(multipart_threshold=16 * 1024**2, multipart_chunksize=8 * 1024**2, max_concurrency=2)
+_PART, _WHOLE, _THREADS = 8 * 1024**2, 16 * 1024**2, 2  # bytes of a part, bytes up to which there are none
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,19 @@ class Storage:
 
     def store(self, path: Path, key: str, *, media_type: str) -> Stored:
         """Upload a file, in parts if it is large; raises ReportError UPLOAD_FAILED."""
+        # Only now: a worker that wakes claims first.
+        from boto3.exceptions import Boto3Error
+        from boto3.s3.transfer import S3Transfer, TransferConfig
+
         digest = _sha256(path)
+        transfer = TransferConfig(multipart_threshold=_WHOLE, multipart_chunksize=_PART, max_concurrency=_THREADS)
         extra = {"ContentType": media_type, "Metadata": {"sha256": digest}}
         try:
-            self._s3.upload_file(str(path), self._bucket, key, ExtraArgs=extra, Config=_TRANSFER)
-        except (BotoCoreError, ClientError, Boto3Error, S3UploadFailedError) as error:
-            raise ReportError(ErrorCode.UPLOAD_FAILED, f"s3://{self._bucket}/{key}: {error}") from error
+            with S3Transfer(self._s3, transfer) as upload:  # type: ignore[arg-type]  # the stubs name another Config
+                upload.upload_file(str(path), self._bucket, key, extra_args=extra)
+        except (BotoCoreError, ClientError, Boto3Error) as error:
+            message = f"The file could not be stored as s3://{self._bucket}/{key}: {error}"
+            raise ReportError(ErrorCode.UPLOAD_FAILED, message) from error
         return Stored(f"s3://{self._bucket}/{key}", path.stat().st_size, digest)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import pyarrow as pa
 import snowflake.connector
 from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service import log
-from report_service.login import SnowflakeLogin
+from report_service.login import LoginSecret, SnowflakeLogin
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Result = TypeVar("Result")
 
@@ -28,15 +30,19 @@ class Warehouse:
     """One session of one thread. Values are always bound by the server (`?`), never written into the text."""
 
     def __init__(
-        self, login: SnowflakeLogin, *, database: str, schema: str, query_tag: str, login_seconds: int = 20
+        self, secret: LoginSecret, *, database: str, schema: str, query_tag: str, login_seconds: int = 20
     ) -> None:
-        self._login = login
+        self._secret = secret
         self._database = database
         self._schema = schema
         self._query_tag = query_tag
         self._login_seconds = login_seconds
         self._connection: Any = None
         self._in_transaction = False
+
+    def open(self) -> None:
+        """Log in now, not with the first statement; raises Snowflake's error."""
+        self._connect()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and return all its rows; for the small answers of the queue's tables."""
@@ -133,12 +139,23 @@ class Warehouse:
     def _connect(self) -> None:
         if self._connection is not None:
             return
-        where = {name: getattr(self._login, name) for name in ("host", "port", "protocol", "role", "warehouse")}
-        self._connection = snowflake.connector.connect(
-            account=self._login.account,
-            user=self._login.user,
+        login = self._secret.login()
+        try:
+            self._connection = self._log_in(login)
+        except SnowflakeError as error:
+            newer = self._secret.after_refusal(login)
+            if newer == login:
+                raise
+            log.warning("warehouse.newer_login", user=newer.user, reason=str(error)[:200])
+            self._connection = self._log_in(newer)
+
+    def _log_in(self, login: SnowflakeLogin) -> Any:
+        where = {name: getattr(login, name) for name in ("host", "port", "protocol", "role", "warehouse")}
+        return snowflake.connector.connect(
+            account=login.account,
+            user=login.user,
             authenticator="SNOWFLAKE_JWT",
-            private_key=self._login.private_key,
+            private_key=login.private_key,
             database=self._database,
             schema=self._schema,
             application="Snowgate",

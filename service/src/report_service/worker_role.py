@@ -8,13 +8,14 @@ import signal
 import socket
 import uuid
 
-from report_service import aws, log
+from report_service import log
 from report_service.alarm_clock import AlarmClock, NoAlarmClock, SchedulerAlarmClock
+from report_service.aws import LateClient, client
 from report_service.catalogue import load_catalogue
 from report_service.delivery import Delivery, EmailChannel
 from report_service.ecs import DesiredCount, EcsTask, TaskProtection, read_task
 from report_service.heartbeat import Heartbeat
-from report_service.login import SnowflakeLogin, read_login
+from report_service.login import LoginSecret
 from report_service.queue.report_queue import ReportQueue
 from report_service.settings import Settings, WorkerSettings
 from report_service.sleep import Sleep
@@ -30,28 +31,28 @@ def run_worker(settings: WorkerSettings) -> None:
     """Run until SIGTERM; raises if the catalogue, the login or Snowflake itself is not usable at the start."""
     catalogue = load_catalogue(settings.reports_directory)
     task = read_task(settings.ecs_container_metadata_uri_v4) if settings.ecs_container_metadata_uri_v4 else None
-    login = read_login(settings.snowflake_secret_arn, aws.client("secretsmanager"))
+    secret = LoginSecret(settings.snowflake_secret_arn, client("secretsmanager"))
     name = task.name if task else f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
     def open_queue(warehouse: Warehouse) -> ReportQueue:
         return ReportQueue(warehouse, actor=name, lease_seconds=settings.lease_seconds)
 
     email = EmailChannel(
-        aws.client("sesv2"), sender=settings.mail_sender, attachment_bytes=settings.mail_attachment_bytes
+        LateClient("sesv2"), sender=settings.mail_sender, attachment_bytes=settings.mail_attachment_bytes
     )
     with (
-        open_warehouse(settings, login, "worker") as main,
-        open_warehouse(settings, login, "heartbeat") as beating,
+        open_warehouse(settings, secret, "worker") as main,
+        open_warehouse(settings, secret, "heartbeat") as beating,
     ):
-        main.rows("SELECT 1")
+        main.open()
         queue = open_queue(main)
         worker = Worker(
             queue=queue,
             open_queue=open_queue,
-            warehouses=Warehouses(lambda: open_warehouse(settings, login, "report")),
+            warehouses=Warehouses(lambda: open_warehouse(settings, secret, "report")),
             workshop=Workshop(
                 catalogue,
-                Storage(aws.client("s3"), settings.report_bucket),
+                Storage(LateClient("s3"), settings.report_bucket),
                 Delivery({"email": email}),
                 retry_seconds=settings.retry_seconds,
             ),
@@ -69,14 +70,14 @@ def run_worker(settings: WorkerSettings) -> None:
             log.warning("worker.no_scaling", reason="ECS_CONTAINER_METADATA_URI_V4 is not set")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
-        log.info("worker.started", name=name, lanes=worker.lanes, reports=list(catalogue), user=login.user)
+        log.info("worker.started", name=name, lanes=worker.lanes, reports=list(catalogue), user=secret.login().user)
         worker.run()
 
 
-def open_warehouse(settings: Settings, login: SnowflakeLogin, purpose: str) -> Warehouse:
+def open_warehouse(settings: Settings, secret: LoginSecret, purpose: str) -> Warehouse:
     """Return a session for `purpose`, which Snowflake shows as its query tag."""
     return Warehouse(
-        login,
+        secret,
         database=settings.snowflake_database,
         schema=settings.snowflake_schema,
         query_tag=f"snowgate:{settings.environment}:{purpose}",
@@ -87,7 +88,7 @@ def open_warehouse(settings: Settings, login: SnowflakeLogin, purpose: str) -> W
 def _sleep(settings: WorkerSettings, task: EcsTask, worker: Worker) -> Sleep:
     return Sleep(
         demand=worker.demand,
-        count=DesiredCount(task, aws.client("ecs")),
+        count=DesiredCount(task, LateClient("ecs")),
         alarm_clock=_alarm_clock(settings),
         reports_per_task=settings.reports_per_task,
         max_tasks=settings.max_tasks,
@@ -98,7 +99,7 @@ def _sleep(settings: WorkerSettings, task: EcsTask, worker: Worker) -> Sleep:
 def _alarm_clock(settings: WorkerSettings) -> AlarmClock:
     name, target, role = settings.alarm_clock_name, settings.alarm_clock_target_arn, settings.alarm_clock_role_arn
     if name and target and role:
-        return SchedulerAlarmClock(aws.client("scheduler"), name=name, target_arn=target, role_arn=role)
+        return SchedulerAlarmClock(LateClient("scheduler"), name=name, target_arn=target, role_arn=role)
     log.warning("worker.no_alarm_clock", reason="ALARM_CLOCK_NAME, _TARGET_ARN and _ROLE_ARN are not all set")
     return NoAlarmClock()
 

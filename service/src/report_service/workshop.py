@@ -17,7 +17,7 @@ from report_service.delivery import Delivery, Parcel
 from report_service.errors import ErrorCode, LeaseLostError, ReportError, RequestError, presentable
 from report_service.queue.report_queue import ReportQueue
 from report_service.queue.rows import Claim, Produced
-from report_service.renderers import RENDERERS, ReportFacts, resolve_columns
+from report_service.renderers import ReportFacts, renderer_for, resolve_columns
 from report_service.renderers.renderer import shown_parameters
 from report_service.requests import Request, check_request, is_recurring, next_time
 from report_service.results import open_result
@@ -70,7 +70,7 @@ class Workshop:
             self._refuse(attempt.claim, queue, error)
         except Exception as error:  # noqa: BLE001 - one report's bug must not stop the others; the row says what it was
             log.error("report.internal_error", error, config_id=attempt.claim.config_id)
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"A fault of the report service, not of the request: {type(error).__name__}: {error}"
             self._refuse(attempt.claim, queue, ReportError(ErrorCode.INTERNAL_ERROR, reason))
 
     def _carry_out(self, attempt: Attempt, warehouse: Warehouse, queue: ReportQueue) -> None:
@@ -85,7 +85,7 @@ class Workshop:
         if recurring:
             next_time(claim, _utc_now())  # a wrong schedule is told before any work is done
         if claim.attempt > claim.max_attempts:
-            last = f"That was attempt {claim.attempt - 1} of {claim.max_attempts}."
+            last = f"That was attempt {claim.attempt - 1} of {claim.max_attempts}; insert the request again."
             raise ReportError(ErrorCode.LEASE_LOST, f"{claim.error_message or 'No attempt ended.'} {last}", retry=False)
         attempt.still_wanted()
         with tempfile.TemporaryDirectory(prefix="report-") as folder:
@@ -104,13 +104,13 @@ class Workshop:
                 next_run_at=next_run_at,
             )
             if recipients:
-                media_type = RENDERERS[request.output].media_type
+                media_type = renderer_for(request.output).media_type
                 self._deliver(claim, queue, Parcel(facts, produced, path, media_type))
 
     def _make(
         self, attempt: Attempt, request: Request, warehouse: Warehouse, folder: Path
     ) -> tuple[ReportFacts, Produced, Path]:
-        claim, report, renderer = attempt.claim, request.report, RENDERERS[request.output]
+        claim, report, renderer = attempt.claim, request.report, renderer_for(request.output)
         now = _utc_now()
         facts = ReportFacts(
             name=report.name,

@@ -36,7 +36,7 @@ SET STATUS = 'PROCESSING', CLAIMED_BY = ?, CLAIM_TOKEN = ?, LEASE_UNTIL = DATEAD
                       ELSE 'INVALID_STATUS' END,
     ERROR_MESSAGE = CASE WHEN STATUS = 'PENDING' THEN NULL
                          WHEN STATUS = 'PROCESSING'
-                         THEN 'The lease of ' || COALESCE(CLAIMED_BY, 'nobody') || ' ran out.'
+                         THEN 'Task ' || COALESCE(CLAIMED_BY, '(none)') || ' stopped before the report was made.'
                          ELSE COALESCE('''' || LEFT(STATUS, 80) || '''', 'NULL') END
 WHERE {_CLAIMABLE}
   AND CONFIG_ID IN (SELECT CONFIG_ID FROM REPORT_CONFIG WHERE {_CLAIMABLE} ORDER BY {_ORDER} LIMIT {int(limit)})"""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import cache
+
 from report_service.catalogue import OutputFormat
-from report_service.renderers.csv_file import CsvRenderer
-from report_service.renderers.excel_file import ExcelRenderer
-from report_service.renderers.pdf_file import PdfRenderer
 from report_service.renderers.renderer import Column, Renderer, ReportFacts, resolve_columns
 
-RENDERERS: dict[OutputFormat, Renderer] = {
-    OutputFormat.CSV: CsvRenderer(),
-    OutputFormat.EXCEL: ExcelRenderer(),
-    OutputFormat.PDF: PdfRenderer(),
+_RENDERERS = {
+    OutputFormat.CSV: ("csv_file", "CsvRenderer"),
+    OutputFormat.EXCEL: ("excel_file", "ExcelRenderer"),
+    OutputFormat.PDF: ("pdf_file", "PdfRenderer"),
 }
 
-__all__ = ["RENDERERS", "Column", "Renderer", "ReportFacts", "resolve_columns"]
+
+@cache
+def renderer_for(output: OutputFormat) -> Renderer:
+    """Return the renderer of a format; its libraries are loaded now, for a worker that wakes must claim first."""
+    module, name = _RENDERERS[output]
+    renderer: Renderer = getattr(importlib.import_module(f"{__name__}.{module}"), name)()
+    return renderer
+
+
+__all__ = ["Column", "Renderer", "ReportFacts", "renderer_for", "resolve_columns"]

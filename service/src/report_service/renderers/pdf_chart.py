@@ -40,9 +40,10 @@ def draw_chart(
         series = {label: values[:_MAX_CATEGORIES] for label, values in series.items()}
     series = dict(list(series.items())[: len(_COLORS)])
     drawing = Drawing(width, HEIGHT)
-    drawing.add(String(0, HEIGHT - 12, typesetter.clean(title), fontName=BOLD, fontSize=10, fillColor=_INK))
-    drawing.add(_plot(chart, [typesetter.clean(text) for text in categories], list(series.values()), width))
-    drawing.add(_legend([typesetter.clean(label) for label in series], width))
+    font, (title,) = typesetter.in_one_font([title], BOLD)
+    drawing.add(String(0, HEIGHT - 12, title, fontName=font, fontSize=10, fillColor=_INK))
+    drawing.add(_plot(chart, *typesetter.in_one_font(categories), list(series.values()), width))
+    drawing.add(_legend(*typesetter.in_one_font(list(series)), width))
     return drawing
 
 
@@ -70,14 +71,14 @@ def _category(value: Any) -> str:
     return f"{value:%Y-%m}" if hasattr(value, "day") and value.day == 1 else str(value)
 
 
-def _plot(chart: Chart, categories: list[str], data: list[list[float | None]], width: float) -> Any:
+def _plot(chart: Chart, font: str, categories: list[str], data: list[list[float | None]], width: float) -> Any:
     plot = VerticalBarChart() if chart.kind == "bar" else HorizontalLineChart()
     slanted = sum(map(len, categories)) * 4.2 > width - 70
     bottom = 50 if slanted else 22
     plot.x, plot.y, plot.width, plot.height = 46, bottom, width - 56, HEIGHT - 28 - bottom
     plot.data = data
     plot.categoryAxis.categoryNames = categories
-    plot.categoryAxis.labels.fontName = plot.valueAxis.labels.fontName = REGULAR
+    plot.categoryAxis.labels.fontName, plot.valueAxis.labels.fontName = font, REGULAR
     plot.categoryAxis.labels.fontSize = plot.valueAxis.labels.fontSize = 7
     plot.categoryAxis.strokeColor = plot.valueAxis.strokeColor = HexColor("#9FB3C8")
     plot.categoryAxis.visibleTicks = 0
@@ -100,10 +101,10 @@ def _plot(chart: Chart, categories: list[str], data: list[list[float | None]], w
     return plot
 
 
-def _legend(labels: list[str], width: float) -> Legend:
+def _legend(font: str, labels: list[str], width: float) -> Legend:
     legend = Legend()
     legend.x, legend.y, legend.boxAnchor = width, HEIGHT - 4, "ne"
-    legend.fontName, legend.fontSize, legend.fillColor = REGULAR, 7.5, _INK
+    legend.fontName, legend.fontSize, legend.fillColor = font, 7.5, _INK
     legend.columnMaximum, legend.alignment = 1, "right"
     legend.dx = legend.dy = 6
     legend.deltax, legend.dxTextSpace, legend.autoXPadding = 10, 4, 8

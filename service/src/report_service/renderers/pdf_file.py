@@ -6,6 +6,7 @@ refer to and that is filled in last.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ _MARGIN = 40.0
 _FOOTER = 34.0
 _LABEL = 130.0  # the widest label of a fact
 _MUTED, _ACCENT = HexColor("#52606D"), HexColor("#2F6DB5")
+_NOTE = 7.5  # the size of the note on the first page
 _SAMPLE_ROWS = 2000  # the widths and the chart are taken from these
+_SAVING = threading.Lock()  # the fonts are shared, and reportlab cuts out what is used for one document at a time
 
 
 class PdfRenderer:
@@ -107,13 +110,13 @@ class _Document:
 
     def close(self) -> int:
         """Draw the last page, fill in the totals and write the file; returns the number of rows."""
-        bottom = self._draw_page(self._waiting, last=True)
-        for note in self._typesetter.notes():
-            bottom = self._note(bottom, note)
+        self._draw_page(self._waiting, last=True)
         self._canvas.showPage()
         self._form("RowCount", f"{self._rows:,}", BOLD, 9.5, INK)
         self._form("PageCount", str(self._pages), REGULAR, 8, _MUTED)
-        self._canvas.save()
+        self._form("Note", self._typesetter.note(), REGULAR, _NOTE, _MUTED)
+        with _SAVING:
+            self._canvas.save()
         return self._rows
 
     def _room(self) -> int:
@@ -121,7 +124,7 @@ class _Document:
         free = self._top - self._table.header_height - _MARGIN - _FOOTER
         return max(int(free // self._leading), 1)
 
-    def _draw_page(self, page: Cells, *, last: bool = False) -> float:
+    def _draw_page(self, page: Cells, *, last: bool = False) -> None:
         self._pages += 1
         top = self._table.header(self._canvas, self._top)
         bottom = self._table.rows(self._canvas, top, page)
@@ -133,7 +136,6 @@ class _Document:
         if not last:
             self._canvas.showPage()
             self._top = self._height - _MARGIN
-        return bottom
 
     def _facts_block(self) -> None:
         facts = self._facts
@@ -150,15 +152,15 @@ class _Document:
         for index, (_, value) in enumerate(entries):
             left, y = _MARGIN + half * (index % 2), self._top - 14 * (index // 2) - 10
             self._canvas.setFillColor(_MUTED)
-            self._canvas.setFont(REGULAR, 9.5)
-            face = self._typesetter.regular
-            self._canvas.drawString(left, y, self._typesetter.fit(labels[index], face, 9.5, indent - 4))
+            self._run(labels[index], REGULAR, 9.5, left, y, indent - 4)
             self._canvas.setFillColor(INK)
             if value is None:
                 self._place("RowCount", left + indent, y)
             else:
                 self._run(value, BOLD, 9.5, left + indent, y, half - indent - 6)
         self._top -= 14 * ((len(entries) + 1) // 2) + 8
+        self._place("Note", _MARGIN, self._top)  # what it says is known when the last row is drawn
+        self._top -= _NOTE
 
     def _footer(self) -> None:
         canvas, y = self._canvas, _MARGIN - 12
@@ -174,12 +176,6 @@ class _Document:
         canvas.drawString(left, y, label)
         self._place("PageCount", left + self._typesetter.regular.width(label, 8), y)
 
-    def _note(self, bottom: float, note: str) -> float:
-        y = max(bottom - 14, _MARGIN + 4)
-        self._canvas.setFillColor(_MUTED)
-        self._run(note, REGULAR, 7.5, _MARGIN, y, self._width - 2 * _MARGIN)
-        return y
-
     def _line(self, text: str, font: str, size: float) -> None:
         self._run(text, font, size, _MARGIN, self._top, self._width - 2 * _MARGIN)
         self._top -= size * 1.4
@@ -189,9 +185,7 @@ class _Document:
         typesetter = self._typesetter
         face = typesetter.bold if font == BOLD else typesetter.regular
         line = self._canvas.beginText(left, y)
-        for run_font, part in typesetter.runs(typesetter.fit(typesetter.clean(text), face, size, room)):
-            line.setFont(font if run_font == REGULAR else run_font, size)
-            line.textOut(part)
+        typesetter.draw(line, typesetter.fit(typesetter.clean(text), face, size, room), face, size)
         self._canvas.drawText(line)
 
     def _place(self, form: str, left: float, y: float) -> None:
@@ -201,7 +195,7 @@ class _Document:
         self._canvas.restoreState()
 
     def _form(self, name: str, text: str, font: str, size: float, color: Any) -> None:
-        self._canvas.beginForm(name, lowerx=-2, lowery=-4, upperx=120, uppery=14)
+        self._canvas.beginForm(name, lowerx=-2, lowery=-4, upperx=self._width, uppery=14)
         self._canvas.setFont(font, size)
         self._canvas.setFillColor(color)
         self._canvas.drawString(0, 0, text)

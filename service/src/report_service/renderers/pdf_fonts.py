@@ -1,55 +1,73 @@
-"""The fonts of the PDF, and text that never becomes a box.
+"""The fonts of the PDF, and text that never becomes a blank or a box.
 
-Roboto is embedded: Latin with all accents, Greek, Cyrillic. Chinese, Japanese and Korean use the fonts that PDF readers
-have for them (Adobe's standard CID fonts), and the document says so. Any other character is written as its code point,
-like [U+1F600], and counted.
+Both fonts are embedded, as far as a document uses them: Noto Sans for Latin, Greek and Cyrillic, WenQuanYi Micro Hei
+for Chinese, Japanese and Korean. Any other character is written as its code point, like [U+1F600], and counted: so are
+the scripts whose letters must be joined or reordered, which reportlab does not do.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.resources
+import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from io import BytesIO
+from typing import Any
 
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 
-_FONTS = Path(__file__).parent / "fonts"
-REGULAR, BOLD = "Roboto", "Roboto-Bold"
+REGULAR, BOLD, CJK = "NotoSans", "NotoSans-Bold", "WenQuanYiMicroHei"
 ELLIPSIS = "…"
 
-# Which code page has a character decides which CID font shows it. Kana and Hangul belong to one language each.
-_CID_FONTS = (
-    ("cp932", "HeiseiKakuGo-W5"),
-    ("gbk", "STSong-Light"),
-    ("cp950", "MSung-Light"),
-    ("cp949", "HYGothic-Medium"),
-)
-_CID_BY_SCRIPT = {"HIRAGANA": "HeiseiKakuGo-W5", "KATAKANA": "HeiseiKakuGo-W5", "HANGUL": "HYGothic-Medium"}
+# Hebrew, Arabic, the scripts of India and of Southeast Asia.
+_UNSHAPED = (range(0x0590, 0x10A0), range(0x1780, 0x1800), range(0x1CD0, 0x1D00), range(0xA8E0, 0xA900))
+_LOADING = threading.Lock()
 
 
 class Face:
     """One embedded font with the widths of its characters."""
 
-    def __init__(self, name: str, file: str) -> None:
-        font = TTFont(name, str(_FONTS / file))
+    def __init__(self, name: str, content: bytes) -> None:
+        font = TTFont(name, BytesIO(content))
         pdfmetrics.registerFont(font)
         self.name = name
         self._widths: dict[str, float] = {chr(code): width for code, width in font.face.charWidths.items()}
-        self._known = frozenset(chr(code) for code in font.face.charToGlyph if code >= 32)
+        start = font.face.glyphPos
+        self._known = frozenset(
+            chr(code)
+            for code, glyph in font.face.charToGlyph.items()
+            if glyph and (code == 32 or start[glyph] < start[glyph + 1]) and not any(code in s for s in _UNSHAPED)
+        )
 
     def width(self, text: str, size: float) -> float:
         """Return the width of `text` in points; characters of other fonts count as a full square."""
         return sum(map(self._width, text)) * size / 1000
 
     def knows(self, character: str) -> bool:
-        """Tell whether the font has a glyph for `character`."""
+        """Tell whether the font shows `character`: a glyph that is empty, like the Hangul filler's, does not."""
         return character in self._known
 
     def _width(self, character: str) -> float:
         return self._widths.get(character, 1000.0)
+
+
+def face(name: str) -> Face:
+    """Return an embedded font, read once in a process: Micro Hei only when a text needs it, for it has 5 MB."""
+    with _LOADING:
+        return _face(name)
+
+
+@cache
+def _face(name: str) -> Face:
+    if name == CJK:
+        package = importlib.resources.files("paperang_p2_fonts_cjk")
+        return Face(name, package.joinpath("fonts", "wqy-microhei.ttc").read_bytes())
+    module = {REGULAR: "NotoSans_Regular", BOLD: "NotoSans_Bold"}[name]
+    return Face(name, importlib.import_module(f"pymupdf_fonts.{module}").fontbuffer)
 
 
 @dataclass
@@ -59,12 +77,11 @@ class Typesetter:
     regular: Face
     bold: Face
     replaced: int = 0
-    not_embedded: bool = False
 
     @classmethod
     def create(cls) -> Typesetter:
-        """Register the fonts."""
-        return cls(Face(REGULAR, "Roboto-Regular.ttf"), Face(BOLD, "Roboto-Bold.ttf"))
+        """Load the fonts."""
+        return cls(face(REGULAR), face(BOLD))
 
     def clean(self, text: str) -> str:
         """Return `text` on one line, with every character that no font has written as its code point."""
@@ -73,32 +90,39 @@ class Typesetter:
         characters = unicodedata.normalize("NFC", " ".join(text.split()))
         return "".join(map(self._visible, characters))
 
-    def runs(self, text: str) -> Iterator[tuple[str, str]]:
-        """Split cleaned text into (font, part); mostly it is one part in Roboto."""
-        font, part = REGULAR, ""
+    def runs(self, text: str, font: str = REGULAR) -> Iterator[tuple[str, str]]:
+        """Split cleaned text into (font, part); mostly it is one part in `font`, REGULAR or BOLD."""
+        current, part = font, ""
         for character in text:
-            wanted = REGULAR if self.regular.knows(character) else _cid_font(character) or REGULAR
-            if wanted != font and part:
-                yield font, part
+            wanted = font if self.regular.knows(character) else CJK
+            if wanted != current and part:
+                yield current, part
                 part = ""
-            font = wanted
+            current = wanted
             part += character
         if part:
-            yield font, part
+            yield current, part
 
-    def notes(self) -> Iterator[str]:
-        """Say what a reader must know about the characters of this document."""
-        if self.replaced:
-            yield (
-                "Characters without a glyph in this document's fonts are written as [U+…], "
-                f"{self.replaced:,} times; EXCEL and CSV hold them unchanged."
-            )
-        if self.not_embedded:
-            yield "Chinese, Japanese and Korean text is shown in the fonts of the program that opens this file."
+    def note(self) -> str:
+        """Say what a reader must know about the characters of this document, or nothing."""
+        if not self.replaced:
+            return ""
+        return (
+            "Characters without a glyph in this document's fonts are written as [U+…], "
+            f"{self.replaced:,} times; EXCEL and CSV hold them unchanged."
+        )
 
     def is_plain(self, text: str) -> bool:
-        """Tell whether all of `text` is in Roboto."""
+        """Tell whether all of `text` is in Noto Sans."""
         return text.isascii() or all(map(self.regular.knows, text))
+
+    def in_one_font(self, texts: Sequence[str], font: str = REGULAR) -> tuple[str, list[str]]:
+        """Clean `texts` for where all of them stand in one font, as in a chart; returns that font and the texts."""
+        cleaned = [self.clean(text) for text in texts]
+        if all(map(self.is_plain, cleaned)):
+            return font, cleaned
+        knows = face(CJK).knows  # it has Latin, Greek and Cyrillic too, if not all of their accents
+        return CJK, ["".join(part if knows(part) else self._code_point(part) for part in text) for text in cleaned]
 
     def fit(self, text: str, face: Face, size: float, width: float) -> str:
         """Return `text`, cut with an ellipsis if it is wider than `width`."""
@@ -109,6 +133,12 @@ class Typesetter:
         while end < len(text) and (room := room - face.width(text[end], size)) >= 0:
             end += 1
         return text[:end].rstrip() + ELLIPSIS
+
+    def draw(self, text: Any, words: str, face: Face, size: float) -> None:
+        """Put cleaned `words` into a text object of reportlab, part by part in the font that has them."""
+        for font, part in self.runs(words, face.name):
+            text.setFont(font, size)
+            text.textOut(part)
 
     def wrap(self, text: str, face: Face, size: float, width: float, lines: int) -> list[str]:
         """Break `text` at spaces into at most `lines` lines; what is left over is cut with an ellipsis."""
@@ -124,30 +154,14 @@ class Typesetter:
         return [self.fit(line, face, size, width) for line in result]
 
     def _visible(self, character: str) -> str:
-        if self.regular.knows(character):
-            return character
-        if _cid_font(character):
-            self.not_embedded = True
-            return character
         if unicodedata.category(character) in ("Cc", "Cf"):  # controls and joiners have no picture
             return ""
+        if self.regular.knows(character):
+            return character
+        if face(CJK).knows(character):
+            return character
+        return self._code_point(character)
+
+    def _code_point(self, character: str) -> str:
         self.replaced += 1
         return f"[U+{ord(character):04X}]"
-
-
-def _cid_font(character: str) -> str | None:
-    if ord(character) < 0x2E80 or ord(character) > 0xFFFF:
-        return None
-    script = unicodedata.name(character, "").split(" ")[0].split("-")[0]
-    font = _CID_BY_SCRIPT.get(script) or next((name for page, name in _CID_FONTS if _in_page(character, page)), None)
-    if font and font not in pdfmetrics.getRegisteredFontNames():
-        pdfmetrics.registerFont(UnicodeCIDFont(font))
-    return font
-
-
-def _in_page(character: str, page: str) -> bool:
-    try:
-        character.encode(page)
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -90,17 +90,18 @@ class TablePainter:
         canvas.setFillColor(HEAD)
         canvas.rect(self._left, bottom, self._right - self._left, self.header_height, stroke=0, fill=1)
         canvas.setFillColor(Color(1, 1, 1))
-        canvas.setFont(self._typesetter.bold.name, size)
+        bold = self._typesetter.bold
+        text = canvas.beginText(self._left, bottom)
         for column, lines, left, width in zip(
             self._columns, self._header, self._lefts, self._layout.widths, strict=True
         ):
             y = bottom + 4.5 + size * 1.25 * (len(lines) - 1)
             for line in lines:
-                if column.is_number:
-                    canvas.drawRightString(left + width - PADDING, y, line)
-                else:
-                    canvas.drawString(left + PADDING, y, line)
+                right = left + width - PADDING - bold.width(line, size)
+                text.setTextOrigin(right if column.is_number else left + PADDING, y)
+                self._typesetter.draw(text, line, bold, size)
                 y -= size * 1.25
+        canvas.drawText(text)
         return bottom
 
     def rows(self, canvas: Canvas, top: float, page: Cells) -> float:
@@ -149,9 +150,7 @@ class TablePainter:
         if self._typesetter.is_plain(cell):
             text.textOut(cell)
             return
-        for font, part in self._typesetter.runs(cell):
-            text.setFont(font, size, self._layout.leading)
-            text.textOut(part)
+        self._typesetter.draw(text, cell, self._typesetter.regular, size)
         text.setFont(REGULAR, size, self._layout.leading)
 
     def _header_lines(self, column: Column, width: float) -> list[str]:

@@ -11,7 +11,7 @@ import uvicorn
 
 from report_service import aws, log
 from report_service.catalogue import load_catalogue
-from report_service.login import read_login
+from report_service.login import LoginSecret
 from report_service.queue.report_queue import ReportQueue
 from report_service.settings import WebSettings
 from report_service.warehouse import Warehouse, Warehouses
@@ -22,10 +22,10 @@ from report_service.worker_role import open_warehouse
 def run_web(settings: WebSettings) -> None:
     """Serve until SIGTERM; Snowflake is reached with the first request that needs it, so /health answers at once."""
     catalogue = load_catalogue(settings.reports_directory)
-    secrets_manager = aws.client("secretsmanager")
+    secret = LoginSecret(settings.snowflake_secret_arn, aws.client("secretsmanager"))
 
     def connect() -> Warehouse:
-        return open_warehouse(settings, read_login(settings.snowflake_secret_arn, secrets_manager), "web")
+        return open_warehouse(settings, secret, "web")
 
     warehouses = Warehouses(connect)
     places = threading.BoundedSemaphore(settings.web_connections)

@@ -1,0 +1,68 @@
+"""A key pair that is exchanged while the service runs."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+from snowflake.connector.errors import Error as SnowflakeError
+
+from report_service.login import LoginSecret
+from report_service.warehouse import Warehouse
+
+
+class Secrets:
+    """Secrets Manager with one secret: what each reading gives, the last for ever; and a count of the readings."""
+
+    def __init__(self, *values):
+        self.values, self.reads = values, 0
+
+    def get_secret_value(self, SecretId):  # noqa: N803 - as Secrets Manager's client has it
+        value = self.values[min(self.reads, len(self.values) - 1)]
+        self.reads += 1
+        if isinstance(value, Exception):
+            raise value
+        return {"SecretString": json.dumps(value)}
+
+
+@pytest.fixture
+def open_session():
+    """Open a session with the login of a secret."""
+    sessions = []
+
+    def open_one(secret):
+        session = Warehouse(secret, database="REPORTING_DB", schema="CONFIG", query_tag="test")
+        sessions.append(session)
+        session.open()
+        return session
+
+    yield open_one
+    for session in sessions:
+        session.close()
+
+
+def test_sessions_share_one_reading_of_the_secret(open_session, snowflake_account):
+    secrets = Secrets(snowflake_account.secret())
+    secret = LoginSecret("arn", secrets)
+    for _ in range(3):
+        assert open_session(secret).rows("SELECT 1") == [(1,)]
+    assert secrets.reads == 1
+
+
+def test_a_login_that_is_refused_is_read_again(open_session, snowflake_account):
+    right = snowflake_account.secret()
+    secrets = Secrets(right | {"user": "FORMER_USER"}, right)
+    secret = LoginSecret("arn", secrets)
+    for _ in range(3):
+        assert open_session(secret).rows("SELECT CURRENT_USER()") == [(right["user"],)]
+    assert secrets.reads == 2
+
+
+def test_a_login_that_stays_wrong_is_snowflakes_error(open_session, snowflake_account):
+    with pytest.raises(SnowflakeError):
+        open_session(LoginSecret("arn", Secrets(snowflake_account.secret(user="NOBODY"))))
+
+
+def test_a_secret_that_cannot_be_read_again_leaves_snowflakes_error(open_session, snowflake_account):
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
+    with pytest.raises(SnowflakeError):
+        open_session(LoginSecret("arn", Secrets(snowflake_account.secret(user="NOBODY"), denied)))
