@@ -13,7 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from snowgate import Architecture, FargateSize
 from snowgate.fargate_size import CPU_UNITS, nearest_cpu
+from snowgate.service_image import check_uri
 from stacks.environment_errors import EnvironmentFileError, Problem, problems_of
+
+# "Address Allocation for Private Internets" (RFC 1918): what a VPC should have.
+PRIVATE_NETWORKS = [ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+# "System-defined roles" in the Snowflake documentation: every account has them, with rights and users of their own.
+SYSTEM_ROLES = {"ACCOUNTADMIN", "GLOBALORGADMIN", "ORGADMIN", "PUBLIC", "SECURITYADMIN", "SYSADMIN", "USERADMIN"}
 
 Identifier = Annotated[
     str,
@@ -42,16 +48,17 @@ class NetworkTable(Table):
     @classmethod
     def _is_network(cls, value: str) -> str:
         network = ipaddress.IPv4Network(value)
-        if not 16 <= network.prefixlen <= 24 or not network.is_private:
-            raise ValueError(f"this is {'a private' if network.is_private else 'no private'} /{network.prefixlen}")
+        private = any(network.subnet_of(whole) for whole in PRIVATE_NETWORKS)
+        if not 16 <= network.prefixlen <= 24 or not private:
+            raise ValueError(f"this is {'a private' if private else 'no private'} /{network.prefixlen}")
         return value
 
     @field_validator("availability_zones")
     @classmethod
     def _are_in_region(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        region = str((info.context or {}).get("region"))
-        foreign = [zone for zone in value if not re.fullmatch(re.escape(region) + "[a-z]", zone)]
-        if foreign:
+        region = (info.context or {}).get("region")
+        foreign = [zone for zone in value if not re.fullmatch(re.escape(str(region)) + "[a-z]", zone)]
+        if isinstance(region, str) and foreign:
             raise ValueError(f"{', '.join(foreign)} not in region {region}")
         if len(set(value)) < max(2, len(value)):
             raise ValueError("fewer than two, or one twice")
@@ -77,14 +84,14 @@ class ImageTable(Table):
     uri: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9][a-zA-Z0-9./:@_-]*$",
-        description="an image by digest or version, not by the tag latest; left out, service/ is built",
+        description="an image by digest or version, as in registry/name@sha256:…; left out, service/ is built",
     )
 
     @field_validator("uri")
     @classmethod
     def _is_fixed(cls, value: str | None) -> str | None:
-        if value is not None and value.endswith(":latest"):
-            raise ValueError("the tag latest names another image tomorrow")
+        if value is not None:
+            check_uri(value)
         return value
 
 
@@ -109,11 +116,28 @@ class SnowflakeTable(Table):
     )
     tasks_enabled: bool = Field(default=True, description="true or false")
 
+    @field_validator("login_secret")
+    @classmethod
+    def _is_no_partial_arn(cls, value: str) -> str:
+        # "CreateSecret" in the Secrets Manager API Reference: such an end is taken for the one that an ARN has.
+        if re.search(r"-.{6}$", value):
+            raise ValueError("Secrets Manager mistakes a hyphen and six characters at the end for a part of the ARN")
+        return value
+
+    @field_validator("deployer_role", "owner_role", "runner_role")
+    @classmethod
+    def _is_an_own_role(cls, value: str) -> str:
+        if value.upper() in SYSTEM_ROLES:
+            raise ValueError("this is a role of Snowflake's own; the deploy makes and grants its roles")
+        return value
+
     @model_validator(mode="after")
-    def _roles_differ(self) -> SnowflakeTable:
+    def _names_differ(self) -> SnowflakeTable:
         roles = [role.upper() for role in (self.deployer_role, self.owner_role, self.runner_role)]
         if len(set(roles)) < len(roles):
             raise ValueError("deployer_role, owner_role and runner_role must be three different roles")
+        if self.runner_user.upper() == self.deployer_role.upper():
+            raise ValueError("runner_user must not be deployer_role, which is the name of the deployer's user too")
         if self.config_schema.upper() == self.reporting_schema.upper():
             raise ValueError("config_schema and reporting_schema must be two different schemas")
         return self
@@ -161,16 +185,16 @@ class WebTable(SizedTable):
 
     certificate_arn: str | None = Field(
         default=None,
-        pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/.+$",
-        description="the ARN of an ACM certificate of the same region; left out, the load balancer is internal",
+        pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$",
+        description="ARN of an ACM certificate of the same region and account; left out, the load balancer is internal",
     )
 
     @field_validator("certificate_arn")
     @classmethod
-    def _is_in_region(cls, value: str | None, info: ValidationInfo) -> str | None:
-        region = (info.context or {}).get("region")
-        if value is not None and value.split(":")[3] != region:
-            raise ValueError(f"the environment's region is {region}")
+    def _is_at_hand(cls, value: str | None, info: ValidationInfo) -> str | None:
+        place = [(info.context or {}).get(name) for name in ("region", "account")]
+        if value is not None and value.split(":")[3:5] != place:
+            raise ValueError(f"the environment's region is {place[0]}, its account {place[1]}")
         return value
 
 
@@ -190,8 +214,10 @@ class Environment(Table):
         pattern=r"^[a-z][a-z0-9-]{0,19}$",
         description="the file's name: small letters, digits and -, a letter first, at most 20",
     )
-    account: str = Field(pattern=r"^\d{12}$", description='an AWS account: 12 digits, in quotes, as in "111122223333"')
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description='an AWS region, as in "eu-west-1"')
+    account: str = Field(
+        pattern=r"^[0-9]{12}$", description='an AWS account: 12 digits, in quotes, as in "111122223333"'
+    )
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", description='an AWS region, as in "eu-west-1"')
     architecture: Literal["ARM64", "X86_64", "HOST"] = Field(
         default="ARM64", description='"ARM64", "X86_64", or "HOST" for that of the machine that synthesises'
     )
@@ -224,13 +250,13 @@ def read_environment(file: Path) -> Environment:
         EnvironmentFileError: it is no TOML, or keys are wrong; the message has all of them.
     """
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise EnvironmentFileError(file, [Problem("", str(error))]) from error
     if "name" in data:
         raise EnvironmentFileError(file, [Problem("name", "the file's own name is the environment's; leave it out")])
     try:
-        return Environment.model_validate(data | {"name": file.stem}, context={"region": data.get("region")})
+        return Environment.model_validate(data | {"name": file.stem}, context=data)
     except ValidationError as error:
         raise EnvironmentFileError(file, problems_of(error, Environment)) from error
 

@@ -2,7 +2,7 @@
 
     python -m stacks.snowflake_bootstrap ENV [--public-key FILE | --make-login --account ACCOUNT]
 
-Importing this needs no CDK: the local platform renders with it too.
+Importing this needs no CDK, and reading an environment's file does.
 """
 
 from __future__ import annotations

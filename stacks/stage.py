@@ -25,7 +25,12 @@ def add_stages(app: cdk.App, environments: Iterable[Environment]) -> None:
 
 
 class SnowgateStage(cdk.Stage):
-    """The whole system in one environment."""
+    """The whole system in one environment.
+
+    References between its stacks are weak (``defaultCrossStackReferences`` in cdk.json): no stack locks another, but a
+    stack whose template stays as it was is not told that what it refers to was replaced. After a replacement, deploy
+    once with ``--force``.
+    """
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
         super().__init__(

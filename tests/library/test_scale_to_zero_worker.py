@@ -48,6 +48,15 @@ def test_a_failing_deploy_is_rolled_back(make: Make, template: Synthesise) -> No
     template().has_resource_properties("AWS::ECS::Service", {"DeploymentConfiguration": deployment})
 
 
+def test_the_first_task_waits_for_the_policies_of_both_its_roles(make: Make, template: Synthesise) -> None:
+    make()
+    made = template()
+    [service] = made.find_resources("AWS::ECS::Service").values()
+    policies = [name for name in made.find_resources("AWS::IAM::Policy") if name.startswith("WorkerTaskDefinition")]
+    assert len(policies) == 2
+    assert set(policies) <= set(service["DependsOn"])
+
+
 def test_the_container_writes_to_tmp_alone_and_has_two_minutes_to_stop(make: Make, template: Synthesise) -> None:
     make(
         size=FargateSize(cpu=1024, memory_mib=2048, ephemeral_gib=40),

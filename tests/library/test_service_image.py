@@ -8,8 +8,10 @@ from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import assertions
 
 from snowgate import Architecture, ServiceImage
+from snowgate.fargate_task import FargateTask
 
 
 @pytest.fixture
@@ -53,9 +55,31 @@ def test_an_image_of_a_registry_is_taken_as_it_is(app: cdk.App, stack: cdk.Stack
     assert docker_assets(app) == {}
 
 
-def test_the_tag_latest_is_refused(stack: cdk.Stack) -> None:
-    with pytest.raises(ValueError, match="tag latest"):
-        ServiceImage(stack, "Image", uri="example/service:latest")
+@pytest.mark.parametrize("version", [":1.2", "@sha256:" + "0" * 64])
+def test_what_runs_an_image_of_a_private_ecr_repository_may_pull_it(stack: cdk.Stack, version: str) -> None:
+    registry = "999999999999.dkr.ecr.eu-central-1"
+    image = ServiceImage(stack, "Image", uri=f"{registry}.amazonaws.com/team/service{version}")
+    FargateTask(stack, "Task", image=image.container_image, command=["work"])
+    made = assertions.Template.from_stack(stack)
+    [definition] = made.find_resources("AWS::ECS::TaskDefinition").values()
+    [container] = definition["Properties"]["ContainerDefinitions"]
+    parts = [f"{registry}.", {"Ref": "AWS::URLSuffix"}, f"/team/service{version}"]
+    assert container["Image"] == {"Fn::Join": ["", parts]}
+    [policy] = made.find_resources("AWS::IAM::Policy").values()
+    [pull] = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if "ecr:BatchGetImage" in s["Action"]]
+    assert pull["Resource"] == "arn:aws:ecr:eu-central-1:999999999999:repository/team/service"
+
+
+@pytest.mark.parametrize("uri", ["example/service:latest", "example/service", "localhost:5000/service"])
+def test_the_tag_latest_is_refused_also_where_it_is_only_meant(stack: cdk.Stack, uri: str) -> None:
+    with pytest.raises(ValueError, match=f"tag latest: .* as in {uri.removesuffix(':latest')}@sha256"):
+        ServiceImage(stack, "Image", uri=uri)
+
+
+@pytest.mark.parametrize("uri", ["", "@sha256:0", "a@b@c"])
+def test_what_names_no_image_is_refused(stack: cdk.Stack, uri: str) -> None:
+    with pytest.raises(ValueError, match="names no image"):
+        ServiceImage(stack, "Image", uri=uri)
 
 
 def test_both_or_neither_source_is_refused(stack: cdk.Stack, folder: Path) -> None:

@@ -108,12 +108,29 @@ def test_an_update_sees_the_old_properties_and_a_new_name_is_a_new_id(answers, r
 
 def test_an_error_is_answered_with_its_reason_and_the_id_that_a_delete_will_need(answers, resource):
     def apply(request):
+        request.deadline.begin("the first statement", changes=True)
         raise RuntimeError("Snowflake said no")
 
     resource.apply = apply
     answer = run(answers)
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", "API")
     assert answer["Reason"] == "RuntimeError: Snowflake said no"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "answered"),
+    [("Create", {}, f"{handler.NOT_MADE}:ApiIntegration"), ("Update", {"PhysicalResourceId": "OLD"}, "OLD")],
+)
+def test_a_failure_before_the_first_statement_leaves_nothing_that_a_rollback_must_delete(
+    answers, resource, kind, given, answered
+):
+    def apply(request):
+        request.deadline.begin("logging in to Snowflake")
+        raise LoginError("refused")
+
+    resource.apply = apply
+    answer = run(answers, kind, **given)
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", answered)
 
 
 def test_a_module_that_cannot_be_imported_is_answered(answers, monkeypatch):
@@ -167,7 +184,7 @@ def test_a_statement_that_hangs_does_not_keep_the_answer_back(answers, resource,
     freed = threading.Event()
 
     def apply(request):
-        request.deadline.begin("050_trigger.sql statement 3")
+        request.deadline.begin("050_trigger.sql statement 3", changes=True)
         freed.wait(10)
         with pytest.raises(OutOfTime):
             request.deadline.begin("050_trigger.sql statement 4")

@@ -47,6 +47,10 @@ def test_one_role_is_let_in_and_everybody_else_denied(api: WakeApi, template: Sy
     assert made["Properties"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
 
 
+def test_the_api_is_told_from_others_by_its_name(api: WakeApi, template: Synthesise) -> None:
+    template().has_resource_properties("AWS::ApiGateway::RestApi", {"Name": "Stack-WakeApi"})
+
+
 def test_the_stage_is_throttled_and_logs_accesses_but_no_bodies(api: WakeApi, template: Synthesise) -> None:
     template().has_resource_properties(
         "AWS::ApiGateway::Stage",

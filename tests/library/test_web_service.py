@@ -130,6 +130,8 @@ def test_secrets_come_from_secrets_manager_and_the_container_is_checked_without_
     [definition] = made.find_resources("AWS::ECS::TaskDefinition").values()
     [container] = definition["Properties"]["ContainerDefinitions"]
     assert [entry["Name"] for entry in container["Secrets"]] == ["API_TOKEN"]
+    [reads_it] = [name for name in made.find_resources("AWS::IAM::Policy") if "ExecutionRole" in name]
+    made.has_resource("AWS::ECS::Service", {"DependsOn": Match.array_with([reads_it])})
     assert container["HealthCheck"]["Command"][:2] == ["CMD", "python"]
     assert "http://127.0.0.1:8000/health" in container["HealthCheck"]["Command"][3]
     assert container["PortMappings"] == [{"ContainerPort": 8000, "Protocol": "tcp"}]

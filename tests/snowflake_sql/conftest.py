@@ -47,7 +47,11 @@ class Warehouse:
     def connect(self, **options):
         login = {"user": "ADMIN", "password": self.password, "role": "ACCOUNTADMIN"} | options
         with snowflake.connector.connect(
-            account="LOCAL", host="127.0.0.1", port=self.port, protocol="http", login_timeout=10,
+            account="LOCAL",
+            host="127.0.0.1",
+            port=self.port,
+            protocol="http",
+            login_timeout=10,
             enable_server_session_keep_alive_auto_detection=False,
             **login,
         ) as connection:

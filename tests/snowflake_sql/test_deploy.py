@@ -1,10 +1,13 @@
 """The deploy Lambda against the stand-in: what it makes, remakes, repairs, renames and takes away."""
 
 import json
+import os
+import re
 
 import pytest
 
 from snowgate.lambdas.snowflake_deployer import smoke
+from stacks.snowflake_bootstrap import make_key_pair
 
 TABLES = {"REPORT_CONFIG", "REPORT_AUDIT_LOG", "REPORT_DELIVERY", "TRIGGER_LOG"}
 VIEWS = {"V_QUEUE_DEMAND", "V_REPORT_STATUS", "V_REPORT_METRICS"}
@@ -262,6 +265,31 @@ def test_a_call_that_stays_refused_fails_the_deploy_and_names_the_hop(system, mo
     assert answer["Status"] == "FAILED"
     assert said in answer["Reason"]
     assert next(iter(body.values())) in answer["Reason"]
+
+
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [
+        (None, "cannot be read: .*ResourceNotFoundException.*make snowflake-bootstrap"),
+        (
+            {"private_key": make_key_pair()[0]},
+            "User SNOWGATE_DEPLOYER cannot log in to Snowflake account LOCAL: .*ACCOUNTADMIN",
+        ),
+        ({"user": "NOBODY"}, "User NOBODY cannot log in"),
+    ],
+)
+def test_a_deployer_that_cannot_log_in_says_what_is_missing_and_its_rollback_succeeds(system, monkeypatch, login, said):
+    right = json.loads(system.aws.secrets[os.environ["LOGIN_SECRET_ARN"]])
+    monkeypatch.setenv("LOGIN_SECRET_ARN", "arn:secret:other")
+    if login:
+        monkeypatch.setitem(system.aws.secrets, "arn:secret:other", json.dumps(right | login))
+    properties = system.login_properties()
+    answer = system.request("Create", "Login", properties)
+    assert answer["Status"] == "FAILED"
+    assert re.search(said, answer["Reason"]), answer["Reason"]
+    gone = system.request("Delete", "Login", properties, PhysicalResourceId=answer["PhysicalResourceId"])
+    assert gone["Status"] == "SUCCESS", gone["Reason"]
+    assert system.warehouse.run(f"SHOW USERS LIKE '{system.names['runner_user']}'")
 
 
 def test_no_secret_is_logged_or_answered(system, monkeypatch, capfd):

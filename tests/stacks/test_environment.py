@@ -43,6 +43,24 @@ WRONG = {
     "host bits in the CIDR": ('"10.20.0.0/16"', '"10.20.0.1/16"', r"network.cidr: given '10.20.0.1/16' .*host bits"),
     "a network too large": ('"10.20.0.0/16"', '"10.0.0.0/8"', r"network.cidr: given '10.0.0.0/8' .*a private /8"),
     "somebody else's network": ('"10.20.0.0/16"', '"8.8.0.0/16"', r"network.cidr: .*no private /16"),
+    "this machine's own network": ('"10.20.0.0/16"', '"127.0.0.0/16"', r"network.cidr: .*no private /16"),
+    "the network of link-local addresses": ('"10.20.0.0/16"', '"169.254.0.0/16"', r"network.cidr: .*no private /16"),
+    "an account in other digits": ('"111122223333"', '"١١١١٢٢٢٢٣٣٣٣"', r"account: given .*12 digits"),
+    "a secret's name that looks like a part of an ARN": (
+        '"snowgate/prod/deployer"',
+        '"snowgate/prod-deploy"',
+        r"snowflake.login_secret: given 'snowgate/prod-deploy' .*a hyphen and six characters",
+    ),
+    "a role that every account has": (
+        'runner_role = "REPORTING_RUNNER"',
+        'runner_role = "AccountAdmin"',
+        r"snowflake.runner_role: given 'AccountAdmin' .*a role of Snowflake's own",
+    ),
+    "the deployer's user for the containers": (
+        'runner_user = "REPORTING_SERVICE"',
+        'runner_user = "snowgate_deployer"',
+        r"snowflake: runner_user must not be deployer_role",
+    ),
     "no identifier": (
         'database = "REPORTING_DB"',
         'database = "REPORTING-DB"',
@@ -79,7 +97,13 @@ WRONG = {
         '[web]\ncertificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/x"',
         r"web.certificate_arn: .*the environment's region is eu-west-1",
     ),
+    "a certificate of another account": (
+        "[web]",
+        '[web]\ncertificate_arn = "arn:aws:acm:eu-west-1:999999999999:certificate/x"',
+        r"web.certificate_arn: .*its account 111122223333",
+    ),
     "the tag latest": ("[web]", '[image]\nuri = "service:latest"\n[web]', r"image.uri: .*the tag latest"),
+    "an image without a tag": ("[web]", '[image]\nuri = "localhost:5000/x"\n[web]', r"image.uri: .*has no tag"),
     "no address": ("[web]", '[mail]\nsender = "nobody"\n[web]', r"mail.sender: given 'nobody' .*an e-mail address"),
     "a name": ('removal = "retain"', 'removal = "retain"\nname = "x"', r"name: the file's own name"),
     "no TOML": ("[network]", "[network", r"at line 8, column"),
@@ -115,6 +139,20 @@ def test_all_problems_of_all_files_are_named_at_once(prod: str, tmp_path: Path) 
         f"{tmp_path / 'a.toml'} cannot be used:",
         f"{tmp_path / 'b.toml'} cannot be used:",
     ]
+
+
+def test_a_missing_region_is_the_one_problem_that_is_named(prod: str, tmp_path: Path) -> None:
+    file = tmp_path / "prod.toml"
+    file.write_text(prod.replace('region = "eu-west-1"\n', ""))
+    with pytest.raises(EnvironmentFileError) as raised:
+        read_environment(file)
+    assert [problem.key for problem in raised.value.problems] == ["region"]
+
+
+def test_a_file_with_a_byte_order_mark_is_read(prod: str, tmp_path: Path) -> None:
+    file = tmp_path / "prod.toml"
+    file.write_text(prod, encoding="utf-8-sig")
+    assert read_environment(file).region == "eu-west-1"
 
 
 def test_a_file_name_that_is_no_name_of_an_environment_is_refused(prod: str, tmp_path: Path) -> None:

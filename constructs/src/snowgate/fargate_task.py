@@ -58,6 +58,7 @@ class FargateTask(Construct):
             volumes=[ecs.Volume(name="tmp")],
         )
         self.role: iam.IRole = self.definition.task_role
+        self.execution_role: iam.IRole = self.definition.obtain_execution_role()
         self.container = self.definition.add_container(
             "Container",
             image=image,
@@ -79,7 +80,7 @@ class FargateTask(Construct):
         reason = "Settings only; every secret value comes from Secrets Manager."
         acknowledge(self.definition, {"ECS2": reason})
         reason = "ecr:GetAuthorizationToken cannot be limited to a repository; pulling is."
-        acknowledge(self.definition.obtain_execution_role(), {"IAM5[Resource::*]": reason})
+        acknowledge(self.execution_role, {"IAM5[Resource::*]": reason})
 
 
 def _health_check(command: Sequence[str]) -> ecs.HealthCheck:

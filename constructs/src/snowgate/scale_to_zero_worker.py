@@ -94,7 +94,8 @@ class ScaleToZeroWorker(Construct):
             removal_policy=removal_policy,
         ).function
 
-        self.service.node.add_dependency(self.cluster)
+        # The first task can pull its image, and log, only with the policies of the role that starts it.
+        self.service.node.add_dependency(self.cluster, task.execution_role)
         open_way_out(self.security_group)
         OwnServiceAccess(self, "OwnService", role=self.task_role, service=self.service)
         alarm_clock.grant_set(self.task_role)

@@ -50,6 +50,7 @@ class WakeApi(Construct):
         self.api = apigateway.RestApi(
             self,
             "Api",
+            rest_api_name=f"{cdk.Stack.of(self).stack_name}-{construct_id}",
             description="Wakes a worker on Fargate for what waits in Snowflake",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             policy=_only(invoker_role_arn, cdk.Stack.of(self).account),

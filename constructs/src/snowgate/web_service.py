@@ -99,7 +99,8 @@ class WebService(Construct):
             deregistration_delay=cdk.Duration.seconds(30),
             health_check=elbv2.HealthCheck(path=health_path, interval=cdk.Duration.seconds(15)),
         )
-        self.service.node.add_dependency(self.cluster, listener)
+        # The first task can pull its image, and get its secrets, only with the policies of the role that starts it.
+        self.service.node.add_dependency(self.cluster, listener, task.execution_role)
         self.target_group = target_group
 
         scheme = "https" if certificate else "http"

@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 _SESSION_GONE = {390104, 390111, 390112, 390114, 390115, 390195, 250001, 250002}
 _GONE_STATES = ("08001", "08002", "08003", "08006")
 
-# Object does not exist or not authorized, and no current database or schema.
-_MISSING = {2003, 2043, 90105, 90106}
+# Object does not exist or not authorized; no current database or schema; no active warehouse.
+_MISSING = {2003, 2043, 90105, 90106, 606}
 
 
 class Warehouse:

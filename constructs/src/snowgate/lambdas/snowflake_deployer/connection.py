@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import boto3
 import snowflake.connector
+from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization
 from snowflake.connector.errors import Error as SnowflakeError
 
@@ -62,7 +63,7 @@ class Session:
             OutOfTime: it was not begun because time is nearly over.
             StatementFailed: Snowflake refused it; the message begins with ``place``.
         """
-        self._deadline.begin(place)
+        self._deadline.begin(place, changes=True)
         started = time.monotonic()
         with self._connection.cursor() as cursor:
             try:
@@ -90,25 +91,34 @@ def connect(secrets: Secrets, deadline: Deadline, *, role: str | None = None) ->
     """Log in as the deployer of the secret LOGIN_SECRET_ARN, in its own role or the given one.
 
     Raises:
-        LoginError: the secret lacks a field or its key cannot be read.
+        LoginError: the secret cannot be read, lacks a field or has no usable key, or Snowflake refuses the login.
     """
     deadline.begin("reading the deployer's login")
     arn = os.environ["LOGIN_SECRET_ARN"]
     store = boto3.client("secretsmanager")
-    answer = once_allowed(lambda: store.get_secret_value(SecretId=arn), deadline)
+    try:
+        answer = once_allowed(lambda: store.get_secret_value(SecretId=arn), deadline)
+    except ClientError as error:
+        raise LoginError(f"Secret {arn} cannot be read: {error}. {_WANTED}") from error
     login = read_login(answer["SecretString"], arn, secrets)
     key = read_private_key(login.private_key, login.passphrase, arn)
     deadline.begin("logging in to Snowflake")
-    connection = snowflake.connector.connect(
-        account=login.account,
-        user=login.user,
-        authenticator="SNOWFLAKE_JWT",
-        private_key=key,
-        role=role or login.role,
-        login_timeout=20,
-        enable_server_session_keep_alive_auto_detection=False,
-        **login.address,
-    )
+    try:
+        connection = snowflake.connector.connect(
+            account=login.account,
+            user=login.user,
+            authenticator="SNOWFLAKE_JWT",
+            private_key=key,
+            role=role or login.role,
+            login_timeout=20,
+            enable_server_session_keep_alive_auto_detection=False,
+            **login.address,
+        )
+    except SnowflakeError as error:
+        raise LoginError(
+            f"User {login.user} cannot log in to Snowflake account {login.account}: {str(error).strip()} An "
+            "ACCOUNTADMIN makes the user and registers its key with the file of `make snowflake-bootstrap`."
+        ) from error
     try:
         yield Session(connection, login, deadline)
     finally:

@@ -21,19 +21,20 @@ class OutOfTime(RuntimeError):
 
 
 class Deadline:
-    """Says before each step whether there is time for it, and remembers what the last step was."""
+    """Says before each step whether there is time for it, and remembers the last one and whether any made a change."""
 
     def __init__(self, context: LambdaContext) -> None:
         self._context = context
         self._cancelled = threading.Event()
         self.step = "starting"
+        self.changed = False
 
     def seconds_left(self) -> float:
         """Seconds for work: what Lambda leaves, less the time that the answer takes."""
         return self._context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
 
-    def begin(self, step: str) -> None:
-        """Note the next step.
+    def begin(self, step: str, *, changes: bool = False) -> None:
+        """Note the next step, and whether it changes something: there is nothing to undo before one does.
 
         Raises:
             OutOfTime: the step could not be finished any more, or the invocation has already been answered.
@@ -44,6 +45,7 @@ class Deadline:
                 "deploy once more, or give the function a longer timeout."
             )
         self.step = step
+        self.changed = self.changed or changes
 
     def pause(self, seconds: float) -> None:
         """Wait, but not longer than there is time."""

@@ -65,12 +65,10 @@ def _outcome(event: Mapping[str, Any], deadline: Deadline, secrets: Secrets) -> 
         if event["RequestType"] == "Delete":
             module.delete(request)
             return Outcome(physical_id, {})
-        # Known before the first statement: if that fails, CloudFormation deletes what this id names.
-        physical_id = resource.physical_id(request.properties)
-        return Outcome(physical_id, module.apply(request))
+        return Outcome(resource.physical_id(request.properties), module.apply(request))
     except Exception as error:  # noqa: BLE001 (every error is answered; the log has its traceback)
         print(secrets.hide(traceback.format_exc()))
-        return Outcome(physical_id, {}, f"{type(error).__name__}: {error}")
+        return Outcome(_id_after_failure(event, deadline), {}, f"{type(error).__name__}: {error}")
 
 
 def _request(event: Mapping[str, Any], physical_id: str, deadline: Deadline, secrets: Secrets) -> Request:
@@ -90,20 +88,24 @@ def _given_id(event: Mapping[str, Any]) -> str:
     return str(event.get("PhysicalResourceId") or f"{NOT_MADE}:{event['LogicalResourceId']}")
 
 
+def _id_after_failure(event: Mapping[str, Any], deadline: Deadline) -> str:
+    """The id by which CloudFormation can delete what a request began, and the given one if it began nothing.
+
+    A deployer that cannot even log in could not delete anything either: the rollback would fail as well.
+    """
+    if event["RequestType"] == "Delete" or not deadline.changed:
+        return _given_id(event)
+    properties = Properties(event["LogicalResourceId"], event["ResourceProperties"])
+    return RESOURCES[event["ResourceType"]].physical_id(properties)
+
+
 def _out_of_time(event: Mapping[str, Any], deadline: Deadline) -> Outcome:
-    """The answer while the worker still hangs; on a Create it keeps the id by which the beginnings can be deleted."""
-    physical_id = _given_id(event)
-    if event["RequestType"] == "Create":
-        try:
-            made = Properties(event["LogicalResourceId"], event["ResourceProperties"])
-            physical_id = RESOURCES[event["ResourceType"]].physical_id(made)
-        except (KeyError, ValueError) as error:
-            print(json.dumps({"level": "warning", "message": f"No physical id: {error}"}))
+    """The answer while the worker still hangs."""
     reason = (
         f"Out of time during: {deadline.step}. Every statement can be run again: deploy once more, or give the "
         "function a longer timeout."
     )
-    return Outcome(physical_id, {}, reason)
+    return Outcome(_id_after_failure(event, deadline), {}, reason)
 
 
 def _log(event: Mapping[str, Any], outcome: Outcome, secrets: Secrets) -> None:
