@@ -22,6 +22,7 @@ from snowgate.lambdas.snowflake_deployer.statements import ScriptError, Statemen
 
 ROOT = Path(__file__).resolve().parents[1]
 SQL_FILES = ROOT / "snowflake_sql"
+REPORTS = ROOT / "service" / "reports"
 
 # Names as an environment file gives them; `trigger_url` is what only the deploy knows.
 NAMES: dict[str, Any] = {
@@ -75,7 +76,7 @@ def main() -> int:
 
 def sql_files() -> list[Path]:
     """All SQL files of the project, in the order of their names."""
-    return sorted(SQL_FILES.glob("*.sql"))
+    return sorted(SQL_FILES.glob("*.sql")) + sorted(REPORTS.glob("*/query.sql"))
 
 
 def render(text: str, names: Mapping[str, Any] = NAMES) -> str:
