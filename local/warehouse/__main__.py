@@ -13,10 +13,11 @@ from pathlib import Path
 
 import uvicorn
 
-from local.warehouse import sample
+from local.warehouse import access, containers, sample, user_functions
 from local.warehouse.account import Account
+from local.warehouse.dispatcher import Dispatcher
 from local.warehouse.server import Server
-from local.warehouse.tasks import Clock
+from local.warehouse.task_clock import TaskClock
 
 
 def _arguments() -> argparse.Namespace:
@@ -31,16 +32,26 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _open(folder: Path) -> Account:
+    """The account as its last process left it; a new one has what every account has."""
+    account = Account(folder)
+    containers.open_all(account)
+    access.seed(account.catalog)
+    user_functions.install(account)
+    return account
+
+
 def main() -> None:
     """Open the account, start the tasks' clock, serve until SIGTERM."""
     arguments = _arguments()
     logging.basicConfig(level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    account = Account(arguments.data)
+    account = _open(arguments.data)
     if arguments.sample is not None:
         sample.load(account, arguments.sample)
-    clock = Clock(account, arguments.task_interval)
+    dispatcher = Dispatcher(account)
+    clock = TaskClock(account, dispatcher.task_runs, arguments.task_interval)
     clock.start()
-    server = Server(account, os.environ.get("WAREHOUSE_ADMIN_PASSWORD"))
+    server = Server(dispatcher, os.environ.get("WAREHOUSE_ADMIN_PASSWORD"))
     config = uvicorn.Config(
         server.app(),
         host="127.0.0.1",

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from local.warehouse import access, external_functions, iam_user, programs, rules, streams, tasks, users
+from local.warehouse import access, containers, external_functions, iam_user, programs, rules, streams, tasks, users
 from local.warehouse.catalog import Record
 from local.warehouse.errors import compilation_error, exists, unsupported
 from local.warehouse.lookup import EXECUTED, find, key_of, stored_kind
@@ -80,7 +80,7 @@ def create(account: Account, session: Session, statement: Create) -> Result:
     """CREATE [OR REPLACE] … [IF NOT EXISTS]."""
     session.commit()
     if statement.kind in ("DATABASE", "SCHEMA"):
-        return account.create_container(session, statement)
+        return containers.create(account, session, statement)
     name = full_name(statement.kind, statement.name, session)
     if len(name) == 3:
         account.need_schema(name[:2])
@@ -158,7 +158,7 @@ def drop(account: Account, session: Session, statement: Drop) -> Result:
     """DROP … [IF EXISTS]."""
     session.commit()
     if statement.kind in ("DATABASE", "SCHEMA"):
-        return account.drop_container(session, statement)
+        return containers.drop(account, session, statement)
     try:
         record = find(account, session, statement.kind, statement.name, statement.types)
     except Exception:

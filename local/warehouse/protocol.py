@@ -1,4 +1,4 @@
-"""Pieces of Snowflake's protocol: errors, names and parameters as logins and answers carry them."""
+"""Pieces of Snowflake's protocol: logins, errors, names and parameters as requests and answers carry them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,30 @@ def refusal(error: SnowflakeError) -> JSONResponse:
     """An error as the protocol answers it."""
     data = {"errorCode": error.code, "sqlState": error.sqlstate, "queryId": error.query_id, "internalError": False}
     return JSONResponse({"data": data, "code": error.code, "message": error.message, "success": False})
+
+
+def logged_in(session: Session) -> dict[str, Any]:
+    """The answer to a login: the session's tokens, and where it starts."""
+    return {
+        "token": session.token,
+        "masterToken": session.master_token,
+        "validityInSeconds": 3600,
+        "masterValidityInSeconds": 14400,
+        "displayUserName": session.user,
+        "serverVersion": "9.40.0",
+        "firstLogin": False,
+        "remMeToken": None,
+        "remMeValidityInSeconds": 0,
+        "healthCheckInterval": 45,
+        "sessionId": int(session.id) % 2**53,
+        "parameters": parameters(session),
+        "sessionInfo": {
+            "databaseName": session.database,
+            "schemaName": session.schema,
+            "warehouseName": session.warehouse,
+            "roleName": session.role,
+        },
+    }
 
 
 def name(text: str | None) -> str | None:

@@ -23,16 +23,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.warehouse import access, protocol, results, users, values
-from local.warehouse.account import Account
+from local.warehouse import login, protocol, results, values
+from local.warehouse.dispatcher import Dispatcher
 from local.warehouse.errors import SnowflakeError, unsupported
 from local.warehouse.lexer import tokenize
+from local.warehouse.result_chunks import ResultChunks
 from local.warehouse.results import Result
-from local.warehouse.session import DEFAULTS, Session
+from local.warehouse.session import Session
 
 logger = logging.getLogger("local.warehouse")
 THREADS = 500  # statements that wait for a lock hold a thread; the one that frees it must still get one
-CHUNKED_RESULTS_KEPT = 40
 SESSION_GONE = SnowflakeError(390104, "08001", "Session no longer exists. New login required to access the service.")
 
 
@@ -45,11 +45,12 @@ async def _lifespan(_app: Starlette) -> AsyncIterator[None]:
 class Server:
     """The routes over one account. `password` is the administrator's; without one nobody logs in as ADMIN."""
 
-    def __init__(self, account: Account, password: str | None) -> None:
-        self.account = account
+    def __init__(self, dispatcher: Dispatcher, password: str | None) -> None:
+        self.account = dispatcher.account
+        self._dispatcher = dispatcher
         self._password = password
         self._tokens: dict[str, Session] = {}
-        self._chunks: OrderedDict[str, list[bytes]] = OrderedDict()
+        self._chunks = ResultChunks()
         self._running: dict[str, Session] = {}
         self._done: OrderedDict[str, str] = OrderedDict()
 
@@ -112,51 +113,9 @@ class Server:
 
     def log_in(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         """A session for a user who proves to be one."""
-        data, wanted = body["data"], request.query_params
-        catalog = self.account.catalog
-        user = users.log_in(catalog, data, self._password)
-        role = access.login_role(catalog, user, protocol.name(wanted.get("roleName")))
-        session = self.account.open_session(user["key"], role)
-        for key, value in (data.get("SESSION_PARAMETERS") or {}).items():
-            if key.upper() in DEFAULTS and value is not None:
-                session.parameters[key.upper()] = protocol.parameter(key.upper(), value)
-        session.apply_time_zone()
-        namespace = str(user.get("DEFAULT_NAMESPACE") or "").split(".")
-        database = protocol.name(wanted.get("databaseName")) or namespace[0] or None
-        schema = protocol.name(wanted.get("schemaName")) or (namespace[1] if len(namespace) > 1 else None)
-        self._start_in(
-            session, database, schema, protocol.name(wanted.get("warehouse")) or user.get("DEFAULT_WAREHOUSE")
-        )
+        session = login.open_session(self.account, body["data"], request.query_params, self._password)
         self._tokens[session.token] = session
-        return {
-            "token": session.token,
-            "masterToken": session.master_token,
-            "validityInSeconds": 3600,
-            "masterValidityInSeconds": 14400,
-            "displayUserName": user["key"],
-            "serverVersion": "9.40.0",
-            "firstLogin": False,
-            "remMeToken": None,
-            "remMeValidityInSeconds": 0,
-            "healthCheckInterval": 45,
-            "sessionId": int(session.id) % 2**53,
-            "parameters": protocol.parameters(session),
-            "sessionInfo": {
-                "databaseName": session.database,
-                "schemaName": session.schema,
-                "warehouseName": session.warehouse,
-                "roleName": session.role,
-            },
-        }
-
-    def _start_in(self, session: Session, database: str | None, schema: str | None, warehouse: str | None) -> None:
-        """What a login names becomes current if it exists; Snowflake is silent about what does not."""
-        catalog = self.account.catalog
-        if database is not None and catalog.get("DATABASE", (database,)) is not None:
-            wanted = schema or "PUBLIC"
-            session.use(database, wanted if catalog.get("SCHEMA", (database, wanted)) is not None else None)
-        if warehouse is not None and catalog.get("WAREHOUSE", (warehouse,)) is not None:
-            session.warehouse = warehouse
+        return protocol.logged_in(session)
 
     def end(self, request: Request, _body: dict[str, Any]) -> None:
         """POST /session?delete=true."""
@@ -211,7 +170,7 @@ class Server:
 
     def _describe(self, request: Request, session: Session, sql: str) -> dict[str, Any]:
         """A statement's columns and `?`; an INSERT may then come with arrays of values."""
-        result = self.account.describe(session, sql)
+        result = self._dispatcher.describe(session, sql)
         binds = sum(token.is_sign("?") for token in tokenize(sql))
         insert = result.type_id == results.INSERT
         return self._answer(request, session, result) | {"numberOfBinds": binds, "arrayBindSupported": insert}
@@ -219,12 +178,12 @@ class Server:
     def _execute(self, session: Session, body: dict[str, Any]) -> Result:
         sql, bindings = body["sqlText"], body.get("bindings")
         if not bindings:
-            return self.account.execute(session, sql)
+            return self._dispatcher.execute(session, sql)
         ordered = [bindings[key] for key in sorted(bindings, key=int)] if all(k.isdigit() for k in bindings) else None
         if ordered is None:
             raise unsupported("named bindings")
         if not any(isinstance(binding["value"], list) for binding in ordered):
-            return self.account.execute(session, sql, [values.from_binding(binding) for binding in ordered])
+            return self._dispatcher.execute(session, sql, [values.from_binding(binding) for binding in ordered])
         columns = [[values.from_binding({**b, "value": v}) for v in b["value"]] for b in ordered]
         return self._batch(session, sql, list(zip(*columns, strict=True)))
 
@@ -236,7 +195,7 @@ class Server:
             count = 0
             try:
                 for row in rows:
-                    result = self.account.execute(session, sql, list(row))
+                    result = self._dispatcher.execute(session, sql, list(row))
                     count += result.affected
             except BaseException:
                 if own:
@@ -273,34 +232,15 @@ class Server:
         first, rest = results.chunks(wire)
         answer |= {"queryResultFormat": "arrow", "rowsetBase64": results.inline(first)}
         if rest:
-            answer |= self._keep(request, result.query_id, rest)
+            answer |= self._chunks.keep(request.headers["host"], result.query_id, rest)
         return answer
-
-    def _keep(self, request: Request, query_id: str, rest: list[pa.Table]) -> dict[str, Any]:
-        """Keep the later chunks for the client to fetch; the oldest results go."""
-        key = secrets.token_urlsafe(24)
-        self._chunks[key] = [results.stream_bytes(table) for table in rest]
-        while len(self._chunks) > CHUNKED_RESULTS_KEPT:
-            self._chunks.popitem(last=False)
-        base = f"http://{request.headers['host']}/_warehouse/chunks/{key}"
-        described = [
-            {
-                "url": f"{base}/{n}",
-                "rowCount": table.num_rows,
-                "uncompressedSize": len(data),
-                "compressedSize": len(data),
-            }
-            for n, (table, data) in enumerate(zip(rest, self._chunks[key], strict=True))
-        ]
-        return {"chunks": described, "chunkHeaders": {"x-warehouse-result": query_id}}
 
     async def chunk(self, request: Request) -> Response:
         """One chunk of a large result; its address is the secret."""
-        found = self._chunks.get(request.path_params["result"])
-        number = request.path_params["number"]
-        if found is None or number >= len(found):
+        found = self._chunks.get(request.path_params["result"], request.path_params["number"])
+        if found is None:
             return Response(status_code=404)
-        return Response(found[number], media_type="application/octet-stream")
+        return Response(found, media_type="application/octet-stream")
 
     def abort(self, request: Request, body: dict[str, Any]) -> None:
         """Interrupt the statement of a request."""

@@ -5,14 +5,16 @@ The rest is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from local.warehouse.errors import SnowflakeError, unsupported
 
 if TYPE_CHECKING:
-    from local.warehouse.account import Account
+    from local.warehouse.results import Result
     from local.warehouse.session import Session as ServerSession
+
+Execute = Callable[[str, list[Any] | None], "Result"]
 
 
 class SnowparkSQLException(Exception):  # noqa: N818 - Snowpark's own name
@@ -71,14 +73,14 @@ class _Refusing:
 class DataFrame(_Refusing):
     """A query that runs when it is collected."""
 
-    def __init__(self, account: Account, session: ServerSession, text: str, params: list[Any] | None) -> None:
-        self._account, self._session = account, session
+    def __init__(self, execute: Execute, text: str, params: list[Any] | None) -> None:
+        self._execute = execute
         self._text, self._params = text, params
 
     def collect(self) -> list[Row]:
         """Run it and return all rows. Raises SnowparkSQLException for what is refused."""
         try:
-            result = self._account.execute_inside(self._session, self._text, self._params)
+            result = self._execute(self._text, self._params)
         except SnowflakeError as error:
             raise SnowparkSQLException(error) from error
         return [Row.of(list(result.table.column_names), row) for row in result.rows]
@@ -89,15 +91,15 @@ class DataFrame(_Refusing):
 
 
 class Session(_Refusing):
-    """What a handler gets as its first argument."""
+    """What a handler gets as its first argument. `execute` runs a statement in its server's session."""
 
-    def __init__(self, account: Account, session: ServerSession) -> None:
-        self._account = account
+    def __init__(self, session: ServerSession, execute: Execute) -> None:
         self._session = session
+        self._execute = execute
 
     def sql(self, query: str, params: list[Any] | None = None) -> DataFrame:
         """A query with `?` for each of `params`."""
-        return DataFrame(self._account, self._session, query, params)
+        return DataFrame(self._execute, query, params)
 
     def call(self, sproc_name: str, *args: Any) -> Any:
         """Call another procedure and return its value."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from local.warehouse.catalog import Record
-from local.warehouse.errors import compilation_error, missing, unsupported
+from local.warehouse.errors import compilation_error, invalid_value, missing, unsupported
+from local.warehouse.lexer import Reader
 from local.warehouse.names import dotted, full_name
 from local.warehouse.results import Result, status
 from local.warehouse.statements import Create, Name
@@ -166,6 +167,15 @@ def has_data(account: Account, session: Session, name: Name) -> bool:
     """SYSTEM$STREAM_HAS_DATA."""
     low, high = _range(account, session, account.catalog.need("STREAM", name))
     return high > low
+
+
+def replace_has_data(account: Account, session: Session, node: exp.Expr) -> exp.Expr:
+    """SYSTEM$STREAM_HAS_DATA('…') as its value now."""
+    arguments = node.expressions
+    if len(arguments) != 1 or not isinstance(arguments[0], exp.Literal):
+        raise invalid_value(node.sql("snowflake"), "SYSTEM$STREAM_HAS_DATA", "one stream's name as a string")
+    name = full_name("STREAM", Reader(arguments[0].name).name(), session)
+    return exp.Boolean(this=has_data(account, session, name))
 
 
 def drop(account: Account, session: Session, stream: Record) -> None:

@@ -15,13 +15,13 @@ from local.warehouse import (
     duck,
     duck_errors,
     functions,
-    programs,
     result_types,
     results,
     streams,
     table_ddl,
     table_rules,
     task_history,
+    user_functions,
 )
 from local.warehouse.catalog import Record
 from local.warehouse.errors import SnowflakeError, exists, missing, unsupported
@@ -62,7 +62,7 @@ class Tables:
         self._need(names, tree)
         if isinstance(tree, exp.Create):
             names.columns = table_ddl.columns_of(tree)
-        tree = dialect.rewrite(tree, session, lambda node: programs.replace_call(self.account, session, node))
+        tree = dialect.rewrite(tree, session, lambda node: user_functions.replace_call(self.account, session, node))
         try:
             if isinstance(tree, _DML) or (isinstance(tree, exp.Create) and tree.expression is not None):
                 result = self._change(session, tree, names, bindings)
@@ -75,7 +75,7 @@ class Tables:
         except (duckdb.Error, snowflake.connector.errors.Error, NotImplementedError) as error:
             if isinstance(error, duckdb.TransactionException) and "onflict" in str(error) and attempt < ATTEMPTS:
                 return self._replay(session, sql, bindings, attempt)
-            raise programs.failure(session) or duck_errors.translate(error) from error
+            raise user_functions.failure(session) or duck_errors.translate(error) from error
 
     def _replay(self, session: Session, sql: str, bindings: Any, attempt: int) -> Result:
         """Snowflake's statements see what others have committed meanwhile; DuckDB's transaction refuses to change it.
@@ -123,7 +123,7 @@ class Tables:
             return Result(pa.table({"status": pa.array([], pa.string())}))
         dialect.name_columns(tree, sql)
         self._need(dialect.resolve(tree, session), tree)
-        tree = dialect.rewrite(tree, session, lambda node: programs.replace_call(self.account, session, node))
+        tree = dialect.rewrite(tree, session, lambda node: user_functions.replace_call(self.account, session, node))
         self._replace_streams(session, tree)
         try:
             return Result(duck.describe(session, tree), results.SELECT)

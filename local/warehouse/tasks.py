@@ -1,34 +1,25 @@
-"""Tasks: on a schedule, after other tasks, or when a stream has rows.
-
-The stand-in's clock for triggered tasks runs faster than Snowflake's: it looks every `--task-interval` seconds,
-whatever USER_TASK_MINIMUM_TRIGGER_INTERVAL_IN_SECONDS says (10 at the least in Snowflake, which is checked at CREATE;
-30 by default). Schedules keep their real times.
-"""
+"""CREATE TASK and ALTER TASK: on a schedule, after other tasks, or when a stream has rows."""
 
 from __future__ import annotations
 
 import datetime
-import threading
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from local.warehouse import access, rules, streams
+from local.warehouse import access, grammar, rules, table_rules
 from local.warehouse.catalog import Record
-from local.warehouse.errors import SnowflakeError, compilation_error, invalid_value, unsupported
+from local.warehouse.errors import SnowflakeError, compilation_error, invalid_value
 from local.warehouse.names import dotted, full_name
 from local.warehouse.results import Result, status
-from local.warehouse.statements import Alter, Create, ExecuteTask, Name
+from local.warehouse.statements import Alter, Create, Name
 
 if TYPE_CHECKING:
     from local.warehouse.account import Account
     from local.warehouse.session import Session
 
-FAILURES_ALLOWED = 10
-HISTORY_KEPT = 1000
 _EXECUTED = "Statement executed successfully."
 
 
@@ -36,7 +27,7 @@ def make(account: Account, session: Session, statement: Create, name: Name) -> d
     """The record of a new task, suspended. Warehouse, streams and predecessors must exist; the statement must parse."""
     values, extra = dict(statement.clauses), statement.extra
     _check(account, values)
-    _check_definition(account, extra["definition"])
+    _check_definition(extra["definition"])
     after = [_predecessor(account, session, other, name) for other in extra["after"]]
     return {
         **values,
@@ -57,12 +48,13 @@ def _check(account: Account, values: dict[str, Any]) -> None:
     if values.get("SCHEDULE"):
         schedule = rules.schedule(values["SCHEDULE"])
         if isinstance(schedule, tuple):
-            _cron(schedule, datetime.datetime.now(datetime.UTC))
+            next_time(schedule, datetime.datetime.now(datetime.UTC))
 
 
-def _check_definition(account: Account, definition: str) -> None:
+def _check_definition(definition: str) -> None:
     """Snowflake parses a task's statement when it is made."""
-    account.check_text(definition)
+    if grammar.parse(definition) is None:
+        table_rules.parse(definition)
 
 
 def _resolve(account: Account, session: Session, condition: Any) -> Any:
@@ -121,7 +113,7 @@ def alter(account: Account, session: Session, statement: Alter, record: Record) 
         gone = {dotted(full_name("TASK", other, session)) for other in statement.extra}
         catalog.change(record, after=[key for key in record["after"] if key not in gone])
     elif action == "MODIFY AS":
-        _check_definition(account, statement.extra)
+        _check_definition(statement.extra)
         catalog.change(record, definition=statement.extra)
     elif action == "MODIFY WHEN":
         text, condition = statement.extra
@@ -131,94 +123,7 @@ def alter(account: Account, session: Session, statement: Alter, record: Record) 
     return status(_EXECUTED)
 
 
-def execute(account: Account, session: Session, statement: ExecuteTask) -> Result:
-    """EXECUTE TASK: start a root task now, whatever its state."""
-    record = account.catalog.need("TASK", full_name("TASK", statement.name, session))
-    if record["after"]:
-        raise unsupported("EXECUTE TASK of a child task")
-    threading.Thread(target=run_graph, args=(account, record), daemon=True).start()
-    return status(f"Task {record['name'][-1]} is scheduled to run immediately.")
-
-
-def run_graph(account: Account, record: Record) -> None:
-    """Run a task, and its resumed children after it, unless it is running already."""
-    key = record["key"]
-    with account.task_guard:
-        if key in account.running_tasks and not record.get("ALLOW_OVERLAPPING_EXECUTION"):
-            return
-        account.running_tasks.add(key)
-    try:
-        if run(account, record):
-            for child in account.catalog.all("TASK"):
-                if key in child["after"] and child["state"] == "started":
-                    run_graph(account, child)
-    finally:
-        with account.task_guard:
-            account.running_tasks.discard(key)
-
-
-def run(account: Account, record: Record) -> bool:
-    """Run a task's statement in a session of its own, as its owner; True if it succeeded."""
-    started, error = datetime.datetime.now(datetime.UTC), None
-    session = account.open_session("SYSTEM", record["owner"])
-    try:
-        session.use(*record["name"][:2])
-        session.warehouse = record.get("WAREHOUSE")
-        if record["when"] is not None and not due(account, session, record["when"]):
-            _note(account, record, started, "SKIPPED", None)
-            return False
-        account.execute(session, record["definition"])
-    except Exception as failure:  # noqa: BLE001 - a task's failure is a row of its history, never the end of the loop
-        error = failure
-    finally:
-        account.close_session(session)
-    _note(account, record, started, "SUCCEEDED" if error is None else "FAILED", error)
-    _count(account, record, error is not None)
-    return error is None
-
-
-def _count(account: Account, record: Record, failed: bool) -> None:
-    """Suspend a root task after too many failures in a row."""
-    if not failed:
-        if record["failures"]:
-            account.catalog.change(record, failures=0)
-        return
-    failures = record["failures"] + 1
-    allowed = record.get("SUSPEND_TASK_AFTER_NUM_FAILURES")
-    allowed = FAILURES_ALLOWED if allowed is None else allowed
-    suspend = 0 < allowed <= failures and not record["after"]
-    account.catalog.change(record, failures=failures, **({"state": "suspended"} if suspend else {}))
-
-
-def _note(account: Account, record: Record, started: datetime.datetime, state: str, error: Exception | None) -> None:
-    account.task_history.append(
-        {
-            "QUERY_ID": str(uuid.uuid4()),
-            "NAME": record["name"][-1],
-            "DATABASE_NAME": record["name"][0],
-            "SCHEMA_NAME": record["name"][1],
-            "QUERY_TEXT": record["definition"],
-            "CONDITION_TEXT": record["condition"],
-            "STATE": state,
-            "ERROR_CODE": getattr(error, "code", None if error is None else "000603"),
-            "ERROR_MESSAGE": None if error is None else str(error),
-            "SCHEDULED_TIME": started,
-            "QUERY_START_TIME": started,
-            "COMPLETED_TIME": datetime.datetime.now(datetime.UTC),
-        }
-    )
-    del account.task_history[:-HISTORY_KEPT]
-
-
-def due(account: Account, session: Session, condition: Any) -> bool:
-    """Is a WHEN true?"""
-    if condition[0] == "STREAM":
-        return streams.has_data(account, session, tuple(account.catalog.need("STREAM", condition[1])["name"]))
-    parts = [due(account, session, part) for part in condition[1:]]
-    return {"NOT": not parts[0], "AND": all(parts), "OR": any(parts)}[condition[0]]
-
-
-def _cron(schedule: tuple[str, str], since: datetime.datetime) -> datetime.datetime:
+def next_time(schedule: tuple[str, str], since: datetime.datetime) -> datetime.datetime:
     """The next time of a cron expression after `since`. Raises 001008 for a wrong expression or time zone."""
     expression, zone = schedule
     try:
@@ -227,58 +132,3 @@ def _cron(schedule: tuple[str, str], since: datetime.datetime) -> datetime.datet
         raise invalid_value(
             f"USING CRON {expression} {zone}", "SCHEDULE", f"a cron expression and a time zone ({error!r})"
         ) from None
-
-
-def _scheduled(record: Record, now: float) -> bool:
-    """Has a task's time come?"""
-    since = record["last_started"] or now
-    schedule = rules.schedule(record["SCHEDULE"])
-    if isinstance(schedule, int):
-        return now - since >= schedule
-    return _cron(schedule, datetime.datetime.fromtimestamp(since, datetime.UTC)).timestamp() <= now
-
-
-class Clock:
-    """Looks every `interval` seconds which tasks are due, and runs each in a thread of its own."""
-
-    def __init__(self, account: Account, interval: float) -> None:
-        self._account = account
-        self._interval = interval
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="tasks", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more; running tasks go on until the process ends."""
-        self._stopped.set()
-
-    def _loop(self) -> None:
-        while not self._stopped.wait(self._interval):
-            for record in self._account.catalog.all("TASK"):
-                if record["state"] == "started" and not record["after"]:
-                    self._look(record)
-
-    def _look(self, record: Record) -> None:
-        now = time.time()
-        if record.get("SCHEDULE"):
-            if not _scheduled(record, now):
-                return
-            self._account.catalog.change(record, last_started=now)
-        elif not self._triggered(record):
-            return
-        threading.Thread(target=run_graph, args=(self._account, record), daemon=True).start()
-
-    def _triggered(self, record: Record) -> bool:
-        """Has a stream of the condition rows? A stale stream counts as rows, so that the run shows its error."""
-        if record["key"] in self._account.running_tasks:
-            return False
-        session = self._account.open_session("SYSTEM", record["owner"])
-        try:
-            return due(self._account, session, record["when"])
-        except SnowflakeError:
-            return True
-        finally:
-            self._account.close_session(session)

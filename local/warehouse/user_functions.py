@@ -1,0 +1,115 @@
+"""The account's own functions, with Python bodies or external: DuckDB calls them for whole batches of rows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from local.warehouse import external_functions, programs, streams, values
+from local.warehouse.errors import SnowflakeError, unknown_function
+from local.warehouse.names import full_name
+from local.warehouse.programs_grammar import signature_type
+from local.warehouse.statements import Name
+
+if TYPE_CHECKING:
+    from local.warehouse.account import Account
+    from local.warehouse.session import Session
+
+UDF = "_warehouse_call"
+_FAILURES: dict[str, SnowflakeError] = {}
+
+
+def replace_call(account: Account, session: Session, node: exp.Expr) -> exp.Expr | None:
+    """The call that DuckDB should make for one of the account's functions; None for anything else."""
+    name = _called(node)
+    if name is None:
+        return None
+    if name[-1] == "SYSTEM$STREAM_HAS_DATA":
+        return streams.replace_has_data(account, session, node)
+    if not any(name[-1] == record["name"][-1] for record in account.catalog.all("FUNCTION")):
+        return None
+    arguments = _arguments(node)
+    record = programs.find(account, "FUNCTION", full_name("FUNCTION", name, session), len(arguments))
+    arguments += [exp.maybe_parse(p["default"], dialect="snowflake") for p in record["parameters"][len(arguments) :]]
+    typed = [
+        exp.Cast(this=argument.copy(), to=exp.DataType.build(parameter["type"], dialect="snowflake"))
+        for argument, parameter in zip(arguments, record["parameters"], strict=True)
+    ]
+    packed = exp.Cast(this=exp.Anonymous(this="json_array", expressions=typed), to=exp.DataType.build("TEXT"))
+    session_id = exp.Anonymous(this="getvariable", expressions=[exp.Literal.string("_session")])
+    result = exp.Anonymous(this=UDF, expressions=[exp.Literal.string(record["key"]), session_id, packed])
+    if signature_type(record["returns"]) in ("VARIANT", "OBJECT", "ARRAY"):
+        return exp.Cast(this=result, to=exp.DataType.build("JSON", dialect="duckdb"))
+    text = exp.Anonymous(this="json_extract_string", expressions=[result, exp.Literal.string("$")])
+    return exp.Cast(this=text, to=exp.DataType.build(record["returns"], dialect="snowflake"))
+
+
+def _called(node: exp.Expr) -> Name | None:
+    if isinstance(node, exp.Anonymous) and not isinstance(node.parent, exp.Dot):
+        return (node.name.upper(),)
+    if (
+        isinstance(node, exp.Dot)
+        and isinstance(node.expression, exp.Anonymous)
+        and not isinstance(node.parent, exp.Dot)
+    ):
+        return tuple(part.name if part.args.get("quoted") else part.name.upper() for part in node.flatten())
+    return None
+
+
+def _arguments(node: exp.Expr) -> list[exp.Expr]:
+    called = node.expression if isinstance(node, exp.Dot) else node
+    return list(called.expressions)
+
+
+def install(account: Account) -> None:
+    """Give DuckDB the one function through which it calls the account's."""
+
+    def batch(keys: pa.ChunkedArray, sessions: pa.ChunkedArray, packed: pa.ChunkedArray) -> pa.Array:
+        key, session_id = keys[0].as_py(), sessions[0].as_py()
+        try:
+            rows = [json.loads(value.as_py()) for value in packed]
+            answers = _call_function(account, key, session_id, rows)
+        except SnowflakeError as error:
+            _FAILURES[session_id] = error
+            raise
+        return pa.array(
+            [None if answer is None else json.dumps(answer, default=str) for answer in answers], pa.string()
+        )
+
+    account.duck.create_function(
+        UDF,
+        batch,
+        ["VARCHAR", "VARCHAR", "VARCHAR"],
+        "VARCHAR",
+        type="arrow",
+        side_effects=True,
+        null_handling="special",
+    )
+
+
+def _call_function(account: Account, key: str, session_id: str, rows: list[list[Any]]) -> list[Any]:
+    record = account.catalog.get("FUNCTION", key)
+    if record is None:
+        raise unknown_function(key)
+    if record["language"] == "EXTERNAL":
+        return external_functions.call(account, record, session_id, rows)
+    types = [parameter["type"] for parameter in record["parameters"]]
+    handler = programs.load(record["body"], key, record["handler"])
+    answers: list[Any] = []
+    for row in rows:
+        if record["strict"] and None in row:
+            answers.append(None)
+            continue
+        try:
+            answers.append(handler(*[values.from_json(value, type_) for value, type_ in zip(row, types, strict=True)]))
+        except Exception as error:  # noqa: BLE001 - whatever a body raises is the function's failure
+            raise programs.failed(error, record) from error
+    return answers
+
+
+def failure(session: Session) -> SnowflakeError | None:
+    """What a function of this session's statement failed with, once; DuckDB keeps only its text."""
+    return _FAILURES.pop(session.id, None)
