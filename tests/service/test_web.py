@@ -1,5 +1,7 @@
 """The HTTP door over the Snowflake stand-in."""
 
+import json
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -135,6 +137,26 @@ def test_a_body_that_is_no_request_is_a_problem(client, body):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"job_type": "\ud800"},
+        {"source": "\ud800"},
+        {"input_data": {"\ud800": 1}},
+        {"input_data": {"format": "\ud800"}},
+        {"input_data": {"start_date": "\ud800"}},
+        {"input_data": {"recipients": "\ud800"}},
+        {"input_data": {"recipients": [{"channel": "\ud800", "to": "a@example.com"}]}},
+        {"input_data": {"recipients": [{"channel": "email", "to": "\ud800"}]}},
+        {"input_data": {"recipients": [{"channel": "email", "to": float("nan")}]}},
+    ],
+)
+def test_text_that_no_answer_could_hold_is_a_problem_too(client, queue, change):
+    answer = client.post("/process-job", content=json.dumps(JOB | change))
+    assert answer.status_code == 422, answer.text
+    assert queue.counts() == {}
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}])
 @pytest.mark.parametrize(
     ("method", "path"),
@@ -155,7 +177,11 @@ def test_all_but_health_ready_and_docs_need_the_token(make, headers, method, pat
 
 def test_docs_and_the_openapi_document_are_open(make):
     client = make(headers={})
-    assert client.get("/docs").status_code == 200
+    page = client.get("/docs")
+    assert page.status_code == 200
+    scripts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert scripts
+    assert [client.get(script).status_code for script in scripts] == [200] * len(scripts)
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/health",

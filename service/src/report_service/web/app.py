@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query
 from fastapi.responses import PlainTextResponse
+from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 
 from report_service.catalogue import Catalogue
@@ -45,8 +46,11 @@ def make_app(
         title="Snowgate report service",
         version="1",
         description="Ask for reports and follow them. Every route but health, ready and docs needs the token.",
+        docs_url=None,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
+    patch_fastapi(app, redirect_from_root_to_docs=False)
     app.add_middleware(BodyLimit, limit=body_bytes)
     install(app)
     _open_routes(app, open_queue, environment)
