@@ -7,6 +7,7 @@ the interpreter of .venv-service, which holds what the image holds. Any other im
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -28,6 +29,8 @@ from local.task_endpoint import TaskEndpoint, TaskFacts
 
 LOOK_EVERY = 0.25  # seconds between two looks at ECS
 SERVICE = ROOT / "service"
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 log = logging.getLogger("fargate")
 
 
@@ -144,7 +147,13 @@ class Runner:
         output.parent.mkdir(parents=True, exist_ok=True)
         with output.open("ab") as file:
             process = psutil.Popen(
-                words, cwd=SERVICE, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+                words,
+                cwd=SERVICE,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_end_with_the_runner,
             )
         facts = {
             "name": name,
@@ -228,6 +237,11 @@ class Runner:
             new = file.with_suffix(".new")
             new.write_text(text)
             new.replace(file)
+
+
+def _end_with_the_runner() -> None:
+    """Called in the new process: a runner that is killed takes its tasks with it, for nobody else knows them."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _own_environment() -> dict[str, str]:

@@ -7,14 +7,15 @@ USE ROLE {{ owner_role }};
 USE SCHEMA {{ database }}.{{ config_schema }};
 
 -- What the worker's desired count is computed from; always one row. A row is claimable as soon as it is due, when its
--- worker's lease ran out, and when its status is nonsense (the worker then says so in the row). A cron without RUN_AT
--- counts at once: the worker plans it, that is, sets RUN_AT. COPY GRANTS: a running worker never finds the view closed.
+-- worker's lease ran out (or is longer than any worker takes one), and when its status is nonsense (the worker then
+-- says so in the row). A cron without RUN_AT counts at once: the worker plans it, that is, sets RUN_AT.
+-- COPY GRANTS: a running worker never finds the view closed.
 CREATE OR REPLACE VIEW V_QUEUE_DEMAND COPY GRANTS AS
 WITH REQUESTS AS (
   SELECT
     STATUS,
     CLAIMED_BY,
-    COALESCE(LEASE_UNTIL > SYSDATE(), FALSE) AS LEASED,
+    COALESCE(LEASE_UNTIL > SYSDATE() AND LEASE_UNTIL <= DATEADD('HOUR', 2, SYSDATE()), FALSE) AS LEASED,
     COALESCE(TRIGGER_TYPE = 'SCHEDULED' AND SCHEDULE_CRON IS NOT NULL AND RUN_AT IS NULL, FALSE) AS UNPLANNED,
     GREATEST(
       COALESCE(RUN_AT, CREATED_AT, SYSDATE()),

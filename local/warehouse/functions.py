@@ -4,7 +4,7 @@ knows.
 
 from __future__ import annotations
 
-from local.warehouse.errors import unknown_function, unsupported
+from local.warehouse.errors import compilation_error, unknown_function, unsupported
 from local.warehouse.lexer import END, QUOTED, WORD, Token, tokenize
 
 
@@ -55,6 +55,31 @@ _NOT_CALLED = _words(
 _NAMES_FOLLOW = _words("INTO TABLE VIEW WITH AS EXISTS JOIN UPDATE RECURSIVE OVERWRITE SEQUENCE")
 # After these it is a call, though they are neither signs nor in the list of words that are not called.
 _KEYWORDS = _words("SELECT RETURN NULLS INTERVAL CALL ESCAPE TOP")
+
+
+def _counts(*rows: str) -> dict[str, tuple[int, int]]:
+    """`least most NAME NAME …` for each row."""
+    found: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        least, most, *names = row.split()
+        found |= dict.fromkeys(names, (int(least), int(most)))
+    return found
+
+
+# How many arguments a function takes: sqlglot drops what is too much, and makes something up for what is missing.
+_ARGUMENTS = _counts(
+    "0 0 SYSDATE GETDATE CURRENT_USER CURRENT_ROLE CURRENT_WAREHOUSE CURRENT_DATABASE CURRENT_SCHEMA CURRENT_ACCOUNT",
+    "0 0 CURRENT_SESSION CURRENT_DATE PI",
+    "1 1 SUM AVG MIN MAX COUNT_IF ANY_VALUE MEDIAN ZEROIFNULL NULLIFZERO YEAR MONTH DAY HOUR MINUTE SECOND QUARTER",
+    "1 1 DAYNAME MONTHNAME LENGTH LEN UPPER LOWER REVERSE MD5 ASCII CHR ABS SQRT EXP LN SIGN SIN COS TAN DEGREES",
+    "1 1 RADIANS ARRAY_SIZE OBJECT_KEYS TYPEOF",
+    "1 2 LISTAGG TRIM LTRIM RTRIM CEIL FLOOR SHA2 INITCAP LAST_DAY",
+    "1 3 ROUND LAG LEAD",
+    "2 2 NVL IFNULL NULLIF EQUAL_NULL DIV0 DATE_TRUNC DATE_PART ADD_MONTHS LEFT RIGHT SPLIT CONTAINS STARTSWITH",
+    "2 2 ENDSWITH REPEAT MOD POWER POW GET GET_PATH",
+    "2 3 SUBSTR SUBSTRING REPLACE CHARINDEX LPAD RPAD CONVERT_TIMEZONE",
+    "3 3 IFF NVL2 DATEADD TIMESTAMPADD DATEDIFF TIMESTAMPDIFF DATE_FROM_PARTS SPLIT_PART",
+)
 
 
 def calls(sql: str) -> list[tuple[tuple[str, ...], Token]]:
@@ -109,9 +134,28 @@ def check(sql: str, own: set[str]) -> None:
     for parts, token in calls(sql):
         name = parts[-1]
         if len(parts) == 1 and token.kind == WORD and name in KNOWN:
+            _check_arguments(sql, token)
             continue
         if name in own or (parts[-2:-1] == ("INFORMATION_SCHEMA",) and name == "TASK_HISTORY"):
             continue
         if name.startswith("SYSTEM$"):
             raise unsupported(name)
         raise unknown_function(".".join(parts))
+
+
+def _check_arguments(sql: str, function: Token) -> None:
+    """Raise 000938 or 000939 for a call with fewer or more arguments than the function takes."""
+    if function.value not in _ARGUMENTS:
+        return
+    least, most = _ARGUMENTS[function.value]
+    depth, given = 0, 0
+    for token in (token for token in tokenize(sql) if token.start >= function.end):
+        depth += token.is_sign("(", "[", "{") - token.is_sign(")", "]", "}")
+        if depth == 0:
+            break
+        given += token.is_sign(",") and depth == 1 or given == 0 and not token.is_sign("(")
+    if not least <= given <= most:
+        words, number = ("not enough", 938) if given < least else ("too many", 939)
+        expected = least if given < least else most
+        text = f"{words} arguments for function [{function.value}], expected {expected}, got {given}"
+        raise compilation_error(number, "22023", text)

@@ -11,6 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
+from local.warehouse import foreign_syntax
 from local.warehouse.errors import SnowflakeError, compilation_error, invalid_property, syntax_error, unsupported
 from local.warehouse.lexer import END, Reader
 
@@ -45,7 +46,7 @@ _COLUMN_CONSTRAINTS = (
     exp.AutoIncrementColumnConstraint, exp.CommentColumnConstraint, exp.PrimaryKeyColumnConstraint,
     exp.UniqueColumnConstraint,
 )  # fmt: skip
-_TABLE_PROPERTIES = {"CHANGE_TRACKING", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS"}
+_SEQUENCE_CLAUSES = {"start", "increment", "options"}
 _VIEW_PROPERTIES = (exp.SchemaCommentProperty, exp.SecureProperty)
 
 
@@ -53,6 +54,7 @@ def parse(sql: str) -> exp.Expr:
     """The statement's tree. Raises 001003 with the place of what is wrong."""
     reader = Reader(sql)
     _refuse_early(reader)
+    foreign_syntax.check_text(reader)
     try:
         tree = sqlglot.parse_one(sql, read="snowflake")
     except (ParseError, TokenError) as error:
@@ -91,6 +93,7 @@ def check(tree: exp.Expr, sql: str) -> None:
             raise unsupported(_REFUSED[type(node)])
         if isinstance(node, exp.Distinct) and node.args.get("on"):
             raise unsupported("DISTINCT ON")
+    foreign_syntax.check_tree(tree)
     if isinstance(tree, exp.Create):
         _check_create(tree)
     elif isinstance(tree, exp.Alter):
@@ -106,7 +109,7 @@ def check(tree: exp.Expr, sql: str) -> None:
             if tree.args.get(key):
                 raise syntax_error(key.upper(), 1, max(sql.upper().find(key.upper()), 0))
     elif isinstance(tree, exp.Insert):
-        allowed = {"this", "expression", "overwrite", "with_", "hint", "is_function", "exists", "default"}
+        allowed = {"this", "expression", "overwrite", "with_", "hint", "is_function", "exists"}
         for key, value in tree.args.items():
             if value and key not in allowed:
                 raise unsupported(f"INSERT … {key.upper()}")
@@ -135,15 +138,13 @@ def _check_property(item: exp.Expr, kind: str) -> None:
     if kind == "TABLE":
         if isinstance(item, (exp.SchemaCommentProperty, exp.Cluster, exp.TransientProperty)):
             return
-        name = str(item.args.get("this") or "").upper()
-        if type(item) is exp.Property and name in _TABLE_PROPERTIES:
-            return
-    elif (
-        kind == "VIEW"
-        and isinstance(item, _VIEW_PROPERTIES)
-        or kind == "SEQUENCE"
-        and isinstance(item, (exp.SequenceProperties, exp.SchemaCommentProperty))
-    ):
+    elif kind == "SEQUENCE" and isinstance(item, exp.SequenceProperties):
+        given = {key for key, value in item.args.items() if value is not None} - _SEQUENCE_CLAUSES
+        given |= {option.name for option in item.args.get("options") or []} - {"ORDER", "NOORDER"}
+        if given:
+            raise invalid_property(min(given).upper(), kind)
+        return
+    elif isinstance(item, _VIEW_PROPERTIES if kind == "VIEW" else exp.SchemaCommentProperty):
         return
     raise invalid_property(str(item.args.get("this") or item.sql("snowflake")).upper(), kind)
 
@@ -173,7 +174,8 @@ def _check_alter(tree: exp.Alter) -> None:
         if isinstance(action, exp.ColumnDef):
             _check_column(action)
         elif isinstance(action, exp.AlterSet):
-            for item in action.find_all(exp.Property):
-                _check_property(item, "TABLE")
-        elif not isinstance(action, (exp.AlterRename, exp.RenameColumn, exp.Drop, exp.AlterColumn)):
+            settings = [item for part in action.expressions for item in part.find_all(exp.Property)]
+            if not settings or not all(isinstance(item, exp.SchemaCommentProperty) for item in settings):
+                raise unsupported(f"ALTER TABLE … {action.sql('snowflake')}")
+        elif not isinstance(action, (exp.AlterRename, exp.RenameColumn, exp.Drop)):
             raise unsupported(f"ALTER TABLE … {action.sql('snowflake')}")

@@ -192,6 +192,30 @@ def test_task_protection_is_told_and_its_bounds_are_checked(worker: Worker) -> N
         worker.protect(task, expiresInMinutes=2881)
 
 
+@pytest.mark.parametrize(
+    ("call", "options", "error"),
+    [
+        ("update_service", {"service": "worker", "desiredCount": -1}, "InvalidParameter"),
+        ("update_service", {"service": "worker", "taskDefinition": "unknown"}, "Unable to describe"),
+        ("create_service", {"serviceName": "new", "taskDefinition": "unknown"}, "Unable to describe"),
+        ("create_service", {"serviceName": "new", "taskDefinition": "worker", "cluster": "unknown"}, "ClusterNotFound"),
+        ("describe_services", {"services": ["worker"] * 11}, "InvalidParameter"),
+    ],
+)
+def test_a_service_that_aws_would_refuse_is_refused(
+    worker: Worker, call: str, options: dict[str, Any], error: str
+) -> None:
+    with pytest.raises(ClientError, match=error):
+        getattr(worker.ecs, call)(**({"cluster": "cluster"} | options))
+    assert worker.desired() == 1
+
+
+@pytest.mark.parametrize("policy", ["{nope", "{}", "[]"])
+def test_a_trust_policy_that_is_none_is_refused(cloud: CloudServer, policy: str) -> None:
+    with pytest.raises(ClientError, match="MalformedPolicyDocument"):
+        cloud.client("iam").create_role(RoleName="malformed", AssumeRolePolicyDocument=policy)
+
+
 def test_a_roles_policy_decides_which_service_and_tasks_it_may_change(worker: Worker) -> None:
     trust = {"Principal": {"Service": "ecs-tasks.amazonaws.com"}}
     tasks = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/cluster/*"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.processes import Server, StepFailed, run
+from local import fargate
+from local.processes import ROOT, Server, StepFailed, run
 
 SLEEPER = """
 import subprocess, sys, time
@@ -85,3 +88,20 @@ def test_a_failed_command_names_its_step_its_reason_and_its_log(tmp_path: Path) 
 def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="longer than"):
         run("wait", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "step.log", 0.5)
+
+
+def test_a_runner_that_is_killed_takes_its_tasks_with_it() -> None:
+    runner = f"""
+import subprocess, sys, time
+from {fargate.__name__} import _end_with_the_runner
+task = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], preexec_fn=_end_with_the_runner)
+print(task.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", runner], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        task = psutil.Process(int(process.stdout.readline()))
+        assert task.is_running()
+        process.send_signal(signal.SIGKILL)
+    gone, _ = psutil.wait_procs([task], timeout=5)
+    assert gone or task.status() == psutil.STATUS_ZOMBIE

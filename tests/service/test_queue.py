@@ -170,6 +170,43 @@ def test_a_recurring_row_has_exactly_one_successor(warehouse, queue):
     assert row(warehouse, successor.config_id)["PARAMETERS"] is not None
 
 
+def test_a_key_that_a_caller_chose_never_ends_a_recurring_report(warehouse, queue):
+    config_id = insert(warehouse, REPORT_NAME="a", TRIGGER_TYPE="SCHEDULED", SCHEDULE_CRON="0 6 * * *")
+    (claim,) = queue.claim(1)
+    queue.submit(NewJob(f"successor-of-{config_id}", "a", "CSV", "test"))
+    queue.finish(claim, PRODUCED, next_run_at=datetime.datetime(2031, 5, 4))
+    assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG WHERE PARENT_ID = ?", (config_id,)) == [(1,)]
+
+
+NONSENSE = {
+    "a time after Python's years": "RUN_AT) SELECT 'x', DATEADD('YEAR', 50000, SYSDATE())",
+    "the last time of all": "RUN_AT) SELECT 'x', '9999-12-31 23:59:59.999'",
+    "a status with such a time": "STATUS, RUN_AT) SELECT 'x', 'FOO', DATEADD('YEAR', 50000, SYSDATE())",
+    "a creation in such a year": "STATUS, CREATED_AT) SELECT 'x', 'FOO', DATEADD('YEAR', 50000, SYSDATE())",
+    "an end in such a year": "STATUS, FINISHED_AT) SELECT 'x', 'FAILED', DATEADD('YEAR', 50000, SYSDATE())",
+    "attempts beyond counting": "ATTEMPTS) SELECT 'x', 900000000000000000",
+    "attempts below nothing": "ATTEMPTS) SELECT 'x', -900000000000000000",
+    "a lease of centuries": "STATUS, LEASE_UNTIL) SELECT 'x', 'PROCESSING', DATEADD('YEAR', 900, SYSDATE())",
+}
+
+
+@pytest.mark.parametrize("columns", NONSENSE.values(), ids=NONSENSE)
+def test_a_row_of_nonsense_keeps_no_other_row_waiting(warehouse, queue, columns):
+    warehouse.change(f"INSERT INTO REPORT_CONFIG (REPORT_NAME, {columns}")
+    good = insert(warehouse, REPORT_NAME="a")
+    demand = queue.demand()
+    assert demand.pending >= 1
+    year_ahead = datetime.datetime.now() + datetime.timedelta(days=366)
+    assert demand.next_due_at is None or demand.next_due_at < year_ahead
+    claims = {claim.config_id: claim for claim in queue.claim(5)}
+    assert claims[good].attempt == 1
+    assert all(1 <= claim.attempt <= 1_000_000 for claim in claims.values())
+    assert len(claims) == demand.pending
+    assert queue.demand().busy == 1
+    assert len(queue.jobs(5)) == 2
+    assert queue.metrics()
+
+
 def test_the_same_key_again_is_the_same_job(warehouse, queue):
     job = NewJob("key-1", "pricing_summary", "CSV", "test", {"delta": 5}, [{"channel": "email", "to": "a@b.org"}])
     first, new = queue.submit(job)

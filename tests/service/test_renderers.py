@@ -19,6 +19,7 @@ from report_service.renderers.excel_file import ExcelRenderer
 from report_service.renderers.pdf_file import PdfRenderer
 
 DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "=cmd|' /C calc'!A0"]
+DANGEROUS += ["\n=1", " =1+1", "\u00a0=1", "\u200b=1", "\ufeff@x", "＝1+1", "＋1", "－1", "＠x", " \t-1", "\ttext"]
 
 
 def facts(**changes):
@@ -96,6 +97,19 @@ def test_csv_text_that_looks_like_a_formula_is_made_harmless_and_numbers_are_not
     rows = lines(write(CsvRenderer(), table))[1:]
     assert [line[0] for line in rows] == [f"'{text}" for text in DANGEROUS] + ["a=b", "1-1"]
     assert {line[1] for line in rows} == {"-1"}
+
+
+def test_csv_names_of_columns_are_made_harmless_too(write):
+    table = pa.table({text: ["x"] for text in [*DANGEROUS, "PLAIN", 'with "quotes", commas']})
+    assert lines(write(CsvRenderer(), table))[0] == [f"'{text}" for text in DANGEROUS] + [
+        "PLAIN",
+        'with "quotes", commas',
+    ]
+
+
+@pytest.mark.parametrize("text", ["\ue000\nb", "a\n\ue000", "\ue000\ue001\nb", "a\n\ue001", "\ue000\n\n\ue001"])
+def test_csv_text_keeps_the_order_of_its_line_feeds_and_private_characters(write, text):
+    assert lines(write(CsvRenderer(), pa.table({"A": [text]})))[1] == [text]
 
 
 def test_excel_cells_have_their_types(write):

@@ -41,6 +41,12 @@ def test_an_expression_that_means_nothing_is_refused_with_an_example(cron):
     assert refused.value.code == "INVALID_SCHEDULE"
 
 
+@pytest.mark.parametrize(("cron", "after"), [("0 0 1 1 *", "9999-12-31 23:59"), ("* * * * *", "0001-01-01 00:00")])
+def test_a_time_beyond_all_years_is_refused(cron, after):
+    with pytest.raises(RequestError, match="never comes"):
+        next_run(cron, "America/Los_Angeles", at(after))
+
+
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "/etc/localtime", "Europe/berlin ", "\x00"])
 def test_a_zone_that_does_not_exist_is_refused(zone):
     with pytest.raises(RequestError, match="SCHEDULE_TIMEZONE"):

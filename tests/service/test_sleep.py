@@ -2,12 +2,17 @@
 
 import datetime
 import itertools
+import threading
 
 import pytest
 
+from report_service.ecs import TaskProtection
 from report_service.formula import needed
-from report_service.queue.rows import Demand
+from report_service.heartbeat import Heartbeat
+from report_service.queue.rows import Claim, Demand
 from report_service.sleep import Sleep
+from report_service.warehouse import Warehouses
+from report_service.worker import Worker
 
 NOTHING = Demand(0, 0, None)
 
@@ -29,7 +34,7 @@ class Service:
     def set(self, at):
         self.alarms.append(at)
 
-    def sleep(self, max_tasks=4):
+    def worker(self, max_tasks=4):
         return Sleep(
             demand=lambda: next(self.demands),
             count=self,
@@ -37,7 +42,10 @@ class Service:
             reports_per_task=5,
             max_tasks=max_tasks,
             stay_awake_seconds=60,
-        ).go()
+        )
+
+    def sleep(self, max_tasks=4):
+        return self.worker(max_tasks).go()
 
 
 @pytest.mark.parametrize(
@@ -83,6 +91,19 @@ def test_a_row_that_arrives_in_between_takes_the_count_back():
     assert service.written == [0, 2]
 
 
+def test_a_row_that_another_worker_claimed_in_between_takes_the_count_back():
+    service = Service(2, NOTHING, Demand(0, 1, None))
+    assert not service.sleep()
+    assert service.written == [0, 1]
+
+
+@pytest.mark.parametrize(("count", "written"), [(0, [1]), (1, []), (3, [])])
+def test_a_worker_that_begins_after_the_count_was_lowered_raises_it_and_never_lowers_it(count, written):
+    service = Service(count, Demand(0, 1, None))
+    service.worker().take_back()
+    assert service.written == written
+
+
 def test_what_is_taken_back_never_passes_the_maximum():
     service = Service(2, NOTHING, Demand(1000, 0, None))
     service.sleep(max_tasks=2)
@@ -119,3 +140,55 @@ def test_a_report_that_is_due_soon_is_waited_for():
     service = Service(1, Demand(0, 0, soon))
     assert not service.sleep()
     assert service.written == []
+
+
+class Claimable:
+    """A queue with one row, a workshop that waits for `done`, and all else that a worker needs of its surroundings."""
+
+    def __init__(self, health_file):
+        self.rows = [Claim(1, "token", 1, 3, *[None] * 11)]
+        self.done = threading.Event()
+        self.taken_back = 0
+        self.worker = Worker(
+            queue=self,
+            open_queue=lambda warehouse: self,
+            warehouses=Warehouses(lambda: None),
+            workshop=self,
+            heartbeat=Heartbeat(self, lease_seconds=60),
+            protection=TaskProtection(None),
+            lanes=2,
+            poll_seconds=1,
+            idle_seconds=60,
+            stop_seconds=0.1,
+            health_file=health_file,
+        )
+        self.worker.sleep = self
+
+    def demand(self):
+        return Demand(len(self.rows), 0, None)
+
+    def claim(self, limit):
+        return [self.rows.pop()]
+
+    def carry_out(self, *_):
+        self.done.wait(5)
+
+    def release(self, *_):
+        pass
+
+    def close(self):
+        pass
+
+    def take_back(self):
+        self.taken_back += 1
+
+
+def test_a_worker_sees_to_its_count_when_it_begins_to_work_and_when_it_hands_work_back(tmp_path):
+    scene = Claimable(tmp_path / "alive")
+    scene.worker.round()
+    scene.worker.round()
+    assert scene.taken_back == 1
+    scene.worker.stop()
+    scene.worker.run()
+    assert scene.taken_back == 2
+    scene.done.set()

@@ -38,6 +38,10 @@ CASES = {
         {"STATUS": "'PROCESSING'", "CLAIMED_BY": "'w1'", "LEASE_UNTIL": PAST},
         (1, 0, False),
     ),
+    "a lease that no worker takes is claimable": (
+        {"STATUS": "'PROCESSING'", "CLAIMED_BY": "'w1'", "LEASE_UNTIL": "DATEADD('YEAR', 900, SYSDATE())"},
+        (1, 0, False),
+    ),
     "a claim without a lease is claimable": ({"STATUS": "'PROCESSING'", "CLAIMED_BY": "'w1'"}, (1, 0, False)),
     "a completed row is done": ({"STATUS": "'COMPLETED'"}, (0, 0, False)),
     "a failed row is done": ({"STATUS": "'FAILED'"}, (0, 0, False)),

@@ -59,7 +59,7 @@ class EmailChannel:
                 Content={"Raw": {"Data": message.as_bytes()}},
             )
         except (BotoCoreError, ClientError) as error:
-            raise DeliveryError("SEND_FAILED", f"SES did not take the e-mail to {recipient}: {error}") from error
+            raise DeliveryError("SEND_FAILED", f"SES did not take the e-mail: {error}") from error
 
     def _message(self, parcel: Parcel, sender: str, recipient: str) -> EmailMessage:
         facts, produced = parcel.facts, parcel.produced
@@ -97,7 +97,8 @@ class Delivery:
                 self._channels[channel](parcel, recipient)
             except DeliveryError as error:
                 queue.not_delivered(delivery_id, error.code, str(error))
-                log.error("delivery.failed", error, config_id=claim.config_id, delivery_id=delivery_id)
+                # The reason may name the address: it stands in the ledger, not in the log.
+                log.warning("delivery.failed", code=error.code, config_id=claim.config_id, delivery_id=delivery_id)
             else:
                 queue.delivered(delivery_id)
                 log.info("delivery.sent", config_id=claim.config_id, delivery_id=delivery_id, channel=channel)

@@ -12,6 +12,7 @@ from report_service import log
 
 _TIMEOUT = 5  # seconds
 _PROTECTION_MINUTES = 60
+_LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the agent is never behind a proxy
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class EcsTask:
 
 def read_task(metadata_uri: str) -> EcsTask:
     """Ask the metadata endpoint; raises OSError without an answer, ValueError if the task belongs to no service."""
-    with urllib.request.urlopen(f"{metadata_uri.rstrip('/')}/task", timeout=_TIMEOUT) as answer:
+    with _LOCAL.open(f"{metadata_uri.rstrip('/')}/task", timeout=_TIMEOUT) as answer:
         task = json.load(answer)
     missing = [key for key in ("Cluster", "ServiceName", "TaskARN") if not task.get(key)]
     if missing:
@@ -75,7 +76,7 @@ class TaskProtection:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._uri, json.dumps(wanted).encode(), headers, method="PUT")
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+            with _LOCAL.open(request, timeout=_TIMEOUT) as answer:
                 body = json.load(answer)
         except (OSError, ValueError) as error:
             log.error("protection.failed", error, wanted=busy)

@@ -59,9 +59,14 @@ class LeaseLostError(Exception):
     """The row belongs to somebody else by now, or was cancelled: whatever this attempt made counts for nothing."""
 
 
+def encodable(text: str) -> str:
+    """Return `text` with each half of a surrogate pair written out: JSON may hold one, UTF-8 may not."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def presentable(message: object) -> str:
-    """Return `message` fit for a table cell: no secrets, one line of at most MAX_MESSAGE characters."""
-    text = str(message)
+    """Return `message` fit for a table cell: valid UTF-8, no secrets, one line of at most MAX_MESSAGE characters."""
+    text = encodable(str(message))
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     text = " ".join(text.split())

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
 from report_service import log
 
 REQUIRED = ("account", "user", "private_key")
-OPTIONAL = ("database", "schema", "warehouse", "role", "passphrase", "host", "port", "protocol")
 
 
 class LoginError(Exception):

@@ -19,16 +19,16 @@ def next_run(cron: str, timezone: str | None, after: datetime.datetime) -> datet
     zone = _zone(timezone)
     if len(cron.split()) != 5:
         raise _refused(f"SCHEDULE_CRON is {cron[:80]!r}; five fields are allowed, like '0 6 * * 1-5'.", "SCHEDULE_CRON")
-    local = after.replace(tzinfo=datetime.UTC).astimezone(zone)
     try:
-        found = next(CronSim(cron, local))
+        local = after.replace(tzinfo=datetime.UTC).astimezone(zone)
+        found = next(CronSim(cron, local)).astimezone(datetime.UTC).replace(tzinfo=None)
     except CronSimError as error:
         raise _refused(
             f"SCHEDULE_CRON is {cron[:80]!r}: {error}; like '0 6 * * 1-5' is allowed.", "SCHEDULE_CRON"
         ) from None
-    except StopIteration:
+    except (StopIteration, OverflowError):
         raise _refused(f"SCHEDULE_CRON is {cron[:80]!r}; that time never comes.", "SCHEDULE_CRON") from None
-    return found.astimezone(datetime.UTC).replace(tzinfo=None)
+    return found
 
 
 def _zone(name: str | None) -> ZoneInfo:

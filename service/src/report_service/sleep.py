@@ -54,29 +54,39 @@ class Sleep:
         due within `stay_awake_seconds` is waited for.
         """
         demand = self._demand()
-        wanted = self._needed(demand)
         if demand.pending or self._soon(demand.next_due_at):
             return False
+        wanted = self._needed(demand)
         self._set_alarm_clock(demand.next_due_at)
         current = self._count.read()
         if wanted >= current:
             return False
         self._count.write(wanted)
         log.info("sleep.lowered", before=current, desired=wanted)
-        return not self._taken_back(demand)
+        return not self._taken_back(demand, wanted)
 
-    def _taken_back(self, before: Demand) -> bool:
+    def take_back(self) -> None:
+        """Raise the count if more tasks are needed, for work that began or came back while the count was lower.
+
+        A row that an idle worker claims after the count was lowered, before its SIGTERM, wakes nobody else.
+        """
+        self._raise_to(self._demand())
+
+    def _taken_back(self, before: Demand, lowered: int) -> bool:
         demand = self._demand()
         if demand.next_due_at != before.next_due_at:
             self._set_alarm_clock(demand.next_due_at)
-        if not demand.pending:
+        # Also what another worker claimed in between: if that one dies, nobody else is left to take its row over.
+        if self._needed(demand) <= lowered:
             return False
-        wanted = self._needed(demand)
-        current = self._count.read()
+        self._raise_to(demand)
+        return True
+
+    def _raise_to(self, demand: Demand) -> None:
+        wanted, current = self._needed(demand), self._count.read()
         if wanted > current:
             self._count.write(wanted)
-            log.info("sleep.taken_back", before=current, desired=wanted, pending=demand.pending)
-        return True
+            log.info("sleep.taken_back", before=current, desired=wanted, pending=demand.pending, busy=demand.busy)
 
     def _needed(self, demand: Demand) -> int:
         return needed(demand.pending, demand.busy, reports_per_task=self._reports_per_task, max_tasks=self._max_tasks)

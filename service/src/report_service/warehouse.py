@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 _SESSION_GONE = {390104, 390111, 390112, 390114, 390115, 390195, 250001, 250002}
 _GONE_STATES = ("08001", "08002", "08003", "08006")
 
+_LOCK_SECONDS = 30
+
 # Object does not exist or not authorized; no current database or schema; no active warehouse.
 _MISSING = {2003, 2043, 90105, 90106, 606}
 
@@ -78,14 +80,12 @@ class Warehouse:
         self._in_transaction = True
         try:
             yield
+            self.change("COMMIT")
         except BaseException:
             self._in_transaction = False
             self._roll_back()
             raise
-        try:
-            self.change("COMMIT")
-        finally:
-            self._in_transaction = False
+        self._in_transaction = False
 
     def close(self) -> None:
         """End the session; an error while doing so is logged, for the work is done by then."""
@@ -164,6 +164,8 @@ class Warehouse:
             arrow_number_to_decimal=True,  # money must not become a float
             autocommit=True,
             login_timeout=self._login_seconds,
+            # Snowflake's own limit is 12 hours: one dead session with a lock would hold every worker up.
+            session_parameters={"LOCK_TIMEOUT": _LOCK_SECONDS},
             client_session_keep_alive=True,
             enable_server_session_keep_alive_auto_detection=False,
             **{name: value for name, value in where.items() if value is not None},

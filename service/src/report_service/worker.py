@@ -81,14 +81,16 @@ class Worker:
 
     def round(self) -> None:
         """Claim for the free lanes; with nothing to do for long enough, go to sleep."""
-        free = self.lanes - self._heartbeat.count()
-        claims = self._claim(free)
+        running = self._heartbeat.count()
+        claims = self._claim(self.lanes - running)
         for claim in claims:
             self._start(claim)
         busy = self._heartbeat.count() > 0
         self._protection.set(busy)
         if busy or claims:
             self._idle_since = time.monotonic()
+            if claims and not running and self.sleep is not None:
+                self.sleep.take_back()
         elif time.monotonic() - self._idle_since >= self._idle_seconds:
             self._idle_since = time.monotonic()
             if self.sleep is not None:
@@ -136,10 +138,19 @@ class Worker:
             self._heartbeat.stop_attempts()
             if not self._heartbeat.wait_until_empty(deadline - grace / 2):
                 self._hand_back()
+            self._call_for_another()
         self._heartbeat.stop()
         self._protection.set(False)
         self._warehouses.close()
         log.info("worker.stopped", running=self._heartbeat.count())
+
+    def _call_for_another(self) -> None:
+        """See to it that somebody takes what was handed back."""
+        try:
+            if self.sleep is not None:
+                self.sleep.take_back()
+        except Exception as error:  # noqa: BLE001 - the sweep finds the rows as well, later
+            log.error("worker.no_successor", error)
 
     def _hand_back(self) -> None:
         """Release what threads are still busy with; their writes are fenced off by it."""

@@ -142,10 +142,14 @@ class Workshop:
             log.error("delivery.interrupted", error, config_id=claim.config_id)
 
     def _refuse(self, claim: Claim, queue: ReportQueue, error: ReportError) -> None:
-        facts = {"config_id": claim.config_id, "code": error.code, "message": presentable(error.message)}
+        facts: dict[str, object] = {"config_id": claim.config_id, "code": error.code}
+        if not isinstance(error, RequestError):  # its message repeats what was asked, addresses too; the row has it
+            facts["message"] = presentable(error.message)
         try:
             if error.retry and claim.attempt < claim.max_attempts:
-                delay = min(self._retry_seconds * 2 ** (claim.attempt - 1), _LONGEST_RETRY) * random.uniform(0.8, 1.2)
+                delay = min(self._retry_seconds * 2 ** min(claim.attempt - 1, 20), _LONGEST_RETRY) * random.uniform(
+                    0.8, 1.2
+                )
                 queue.retry(claim, error.code, error.message, delay_seconds=delay)
                 log.warning("report.retry", delay_seconds=round(delay, 1), **facts)
             else:

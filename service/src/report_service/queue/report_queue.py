@@ -163,11 +163,10 @@ class ReportQueue:
         if run_at is None:
             return
         key = f"successor-of-{claim.config_id}"
-        if self._warehouse.change(statements.SUCCESSOR, (run_at, key, claim.config_id, key)):
-            ((config_id,),) = self._warehouse.rows(
-                "SELECT CONFIG_ID FROM REPORT_CONFIG WHERE IDEMPOTENCY_KEY = ?", (key,)
-            )
-            detail = f"follows {claim.config_id}, planned for {run_at:%Y-%m-%d %H:%M:%S} UTC"
+        parent = claim.config_id
+        if self._warehouse.change(statements.SUCCESSOR, (run_at, key, parent, key, parent)):
+            ((config_id,),) = self._warehouse.rows(statements.SUCCESSOR_ID, (key, parent))
+            detail = f"follows {parent}, planned for {run_at:%Y-%m-%d %H:%M:%S} UTC"
             self._audit(int(config_id), 0, None, "PENDING", detail)
 
     def _audit(self, config_id: int, attempt: int, before: str | None, after: str, detail: str) -> None:

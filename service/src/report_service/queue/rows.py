@@ -34,7 +34,6 @@ class Claim:
     run_at: datetime.datetime | None
     recipients: Any
     requested_by: Any
-    created_at: datetime.datetime | None
     error_code: str | None  # set by the claim itself: LEASE_LOST or INVALID_STATUS
     error_message: str | None
 

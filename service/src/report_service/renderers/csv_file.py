@@ -1,13 +1,12 @@
 """CSV as RFC 4180 has it: UTF-8, CRLF, text in quotes, NULL empty and an empty text as "".
 
-Text that a spreadsheet would take for a formula (it begins with = + - @, a tab, CR or LF) gets an apostrophe before it,
-as OWASP's "CSV Injection" page advises; numbers are never touched, so -5 in a number column stays -5.
+Text that a spreadsheet may take for a formula gets an apostrophe before it, as OWASP's "CSV Injection" page advises: it
+begins with a tab, CR or LF, or with = + - @ (full-width ones too), be there blanks before it or not. Numbers are never
+touched, so -5 in a number column stays -5.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pyarrow.csv as arrow_csv
 
 from report_service.renderers.renderer import Column, ReportFacts
 
-_FORMULA = r"^[=+\-@\t\r\n]"
+_FORMULA = r"\A(?:[\t\r\n]|[\s\p{Z}\p{Cf}]*[=+\-@＝＋－＠])"
 _OPTIONS = arrow_csv.WriteOptions(include_header=False, batch_size=8192)
 
 
@@ -41,10 +40,8 @@ class CsvRenderer:
 
 
 def _header(columns: Sequence[Column]) -> bytes:
-    text = io.StringIO()
-    names = [f"'{column.name}" if column.name[:1] in tuple("=+-@\t\r\n") else column.name for column in columns]
-    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(names)
-    return text.getvalue().encode()
+    names = [column.name for column in columns]
+    return _lines(_harmless(pa.RecordBatch.from_arrays([pa.array([name]) for name in names], names=names)))
 
 
 def _harmless(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -63,7 +60,7 @@ def _lines(batch: pa.RecordBatch) -> bytes:
     """Write a batch with CRLF between the rows; line feeds inside a text stay what they are."""
     mark = ""
     while any(_holds(array, mark or "\n") for array in batch.columns):
-        mark += "\ue000"
+        mark += "\ue001" if mark else "\ue000\ue001"  # it never overlaps with itself, so what follows a text is found
     if mark:
         arrays = [pc.replace_substring(array, "\n", mark) if _is_text(array) else array for array in batch.columns]
         batch = pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)

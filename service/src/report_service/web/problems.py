@@ -13,7 +13,7 @@ from snowflake.connector.errors import Error as SnowflakeError
 from starlette.exceptions import HTTPException
 
 from report_service import log
-from report_service.errors import RequestError
+from report_service.errors import RequestError, encodable
 from report_service.web.models import Problem
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -21,9 +21,10 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def problem(status: int, detail: str, **more: Any) -> JSONResponse:
+def problem(status: int, detail: str, **more: str | None) -> JSONResponse:
     """Return an error response."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **more).model_dump(exclude_none=True)
+    texts = {name: encodable(text) for name, text in (more | {"detail": detail}).items() if text is not None}
+    body = Problem(title=HTTPStatus(status).phrase, status=status, **texts).model_dump(exclude_none=True)
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 

@@ -1,0 +1,36 @@
+"""A transaction ends with its block, whichever of its statements fails."""
+
+import pytest
+from snowflake.connector.errors import DatabaseError
+
+from report_service.warehouse import Warehouse
+
+
+class Session(Warehouse):
+    """A session whose statements are only noted; one of them fails."""
+
+    def __init__(self, failing):
+        super().__init__(None, database="D", schema="S", query_tag="test")
+        self.failing, self.noted = failing, []
+
+    def change(self, sql, values=()):
+        self.noted.append(sql)
+        if sql == self.failing:
+            raise DatabaseError("no answer")
+        return 1
+
+
+@pytest.mark.parametrize("failing", ["UPDATE", "COMMIT"])
+def test_a_failure_inside_or_at_the_end_rolls_back(failing):
+    session = Session(failing)
+    with pytest.raises(DatabaseError), session.transaction():
+        session.change("UPDATE")
+    assert session.noted[-2:] == [failing, "ROLLBACK"]
+    assert not session._in_transaction
+
+
+def test_success_commits_and_nothing_else():
+    session = Session(None)
+    with session.transaction():
+        session.change("UPDATE")
+    assert session.noted == ["BEGIN", "UPDATE", "COMMIT"]
