@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from local.processes import ROOT, StepFailed
@@ -17,12 +17,18 @@ def make(scale: str = "1", folder: Path = ROOT / "build" / "sample_data") -> Pat
     done = folder / f"sf{scale}"
     if done.exists():
         return done
-    unfinished = folder / f"sf{scale}.{os.getpid()}"
+    folder.mkdir(parents=True, exist_ok=True)
     generator = Path(sys.executable).parent / "tpchgen-cli"
-    command = [generator, "parquet", "--scale-factor", scale, "--output-dir", unfinished]
-    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    missing = [table for table in TABLES if not (unfinished / f"{table}.parquet").exists()]
-    if result.returncode or missing:
-        raise StepFailed("generation of the TPC-H data", f"{result.stderr.strip()}; missing: {missing}")
-    unfinished.rename(done)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"sf{scale}.") as scratch:
+        unfinished = Path(scratch) / "tables"
+        command = [str(generator), "parquet", "--scale-factor", scale, "--output-dir", str(unfinished)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        missing = [table for table in TABLES if not (unfinished / f"{table}.parquet").exists()]
+        if result.returncode or missing:
+            raise StepFailed("generation of the TPC-H data", f"{result.stderr.strip()}; missing: {missing}")
+        try:
+            unfinished.rename(done)
+        except OSError:
+            if not done.exists():  # else another process was first, with the same tables
+                raise
     return done
