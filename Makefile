@@ -5,7 +5,6 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-ENV    ?= local
 VENV   := $(CURDIR)/.venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
@@ -48,18 +47,21 @@ bench: setup ## measure against rivals; prints a table and writes bench/results.
 ##@ Deploy it
 .PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap
 synth: setup ## write cdk.out for every environment, without any account
-	rm -rf cdk.out
-	cdk synth --quiet
+	@rm -rf cdk.out
+	@cdk synth --quiet 2>&1 | sed '/Supply a stack id/d'
+	@echo "cdk.out holds $$(ls -d cdk.out/assembly-* | wc -l) environments"
 
 bootstrap: setup ## cdk bootstrap, once per account and region: make bootstrap TARGET=aws://ACCOUNT/REGION
 	cdk bootstrap $(TARGET)
 
+# Never a default: whoever deploys or destroys says where.
+NAMED = $(if $(filter command line environment,$(origin ENV)),,$(error Which environment? Say ENV=dev, or another of environments/))
+
 deploy diff destroy: setup ## cdk deploy | diff | destroy of one environment: make deploy ENV=dev
-	cdk $@ '$(ENV)/*'
+	$(NAMED)cdk $@ '$(ENV)/*'
 
 snowflake-bootstrap: setup ## write the SQL an ACCOUNTADMIN runs; SNOWFLAKE_ACCOUNT=… also makes the deployer's login
-	$(BIN)/python -m stacks.snowflake_bootstrap $(ENV) \
-	  $(if $(SNOWFLAKE_ACCOUNT),--make-login --account $(SNOWFLAKE_ACCOUNT))
+	@$(NAMED)$(BIN)/python -m stacks.snowflake_bootstrap $(ENV) $(if $(SNOWFLAKE_ACCOUNT),--make-login --account $(SNOWFLAKE_ACCOUNT))
 
 ##@ Set it up
 .PHONY: setup lock clean
@@ -112,7 +114,7 @@ lock: ## compile every requirements.in into its locked requirements.txt
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.txt; done
 
-clean: down ## remove what was built; the environments stay
+clean: down ## remove build/ (the local platform's data too) and cdk.out; what `make setup` installed stays
 	rm -rf build cdk.out
 
 .PHONY: help

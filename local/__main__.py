@@ -59,28 +59,26 @@ def down(console: Console, folder: Path) -> None:
 
 
 def _how_to_connect(platform: Platform) -> str:
-    login = platform.login()
-    arguments = ", ".join(
-        f"{name}={value!r}"
-        for name, value in login.items()
-        if name not in ("login_timeout", "enable_server_session_keep_alive_auto_detection")
-    )
+    login = ", ".join(f"{name}={value!r}" for name, value in platform.login().items())
     exports = "\n".join(
         f"  export {name}={shlex.quote(value)}"
         for name, value in sorted(platform.operator_environment().items())
         if name.startswith("AWS_") or name == "NODE_EXTRA_CA_CERTS"
     )
-    token = platform.outputs("Secrets").get("ApiTokenSecretArn", "")
+    secret = platform.outputs("Secrets")["ApiTokenSecretArn"]
+    token = f"boto3.client('secretsmanager').get_secret_value(SecretId='{secret}')['SecretString']"
     return f"""
-Snowflake (snowflake-connector-python):
-  snowflake.connector.connect({arguments})
-  and then: INSERT INTO REPORT_CONFIG (REPORT_NAME) VALUES ('pricing_summary')
+Snowflake, with .venv/bin/python:
+  import snowflake.connector
+  connection = snowflake.connector.connect({login})
+  connection.cursor().execute("INSERT INTO REPORT_CONFIG (REPORT_NAME) VALUES ('pricing_summary')")
 
-AWS (CLI, boto3, CDK CLI):
+AWS (boto3, the CDK CLI):
 {exports}
 
-Web role (/docs, /health): {platform.web_url() or "starting; its port is in build/local/run/tasks.json"}
-  its token is the secret {token}
+Web role, at another port after each start: {platform.web_url() or "starting; see build/local/run/tasks.json"}/docs
+  its token, after the exports above:
+  .venv/bin/python -c "import boto3; print({token})"
 Logs: {platform.logs}"""
 
 

@@ -121,7 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(f"{output}: run it once as ACCOUNTADMIN, then deploy.")
     if public_key is None:
-        print("It registers no key yet: --make-login makes one and stores it, --public-key FILE takes yours.")
+        print(
+            "It registers no key yet. With SNOWFLAKE_ACCOUNT=<organization>-<account>, make stores a new login in "
+            "Secrets Manager and registers its key (--make-login); --public-key FILE takes a key of yours."
+        )
     return 0
 
 
