@@ -123,14 +123,45 @@ def test_excel_cells_have_their_types(write):
     assert rows[0][6] is True
     assert rows[1][5] == "nan"
     assert rows[2][3] == "1850-01-01"  # Excel knows no date before 1900
-    assert rows[3][1] == "99999999999999.99"  # nor a number of 16 digits
-    assert rows[5][2] == "9007199254740993"
+    assert rows[3][1] == 100000000000000  # nor a number of 16 digits
+    assert rows[5][2] == 9007199254740990
     assert rows[2][0] == "two\nlines"
     assert sheet["B2"].number_format == "#,##0.00"
     assert sheet["A1"].font.bold
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:G7"
     assert sheet.column_dimensions["A"].width > 20
+
+
+def test_excel_writes_every_value_of_a_numeric_column_as_a_number_and_says_what_it_rounded(write):
+    exact = ["1.5000000000", "-2.2500000000", "0.0000000000"]
+    precise = ["123456789012345678901234567.1234567891", "-37734107.1234567891", "56586554400.7300000001"]
+    table = pa.table(
+        {
+            "EXACT": pa.array(map(Decimal, exact * 2), pa.decimal128(38, 10)),
+            "PRECISE": pa.array(map(Decimal, exact + precise), pa.decimal128(38, 10)),
+            "HUGE": pa.array([Decimal(10**37 + 1), Decimal(-(10**20) - 7), *map(Decimal, range(4))], pa.decimal128(38)),
+            "LONG": [2**63 - 1, -(2**63), 0, 1, 2, 10**17],
+            "KEY": [9007199254740993] * 6,
+        }
+    )
+    columns = definition(precise="Charge", key=Column(label="Key", kind="text"))
+    book = openpyxl.load_workbook(write(ExcelRenderer(), table, columns=columns))
+    rows = list(book["Data"].iter_rows(min_row=2))
+    assert {cell.data_type for row in rows for cell in row[:4]} == {"n"}
+    assert {type(cell.value) for row in rows for cell in row[:4]} <= {int, float}
+    assert [row[1].value for row in rows[3:]] == [1.23456789012346e26, -37734107.1234568, 56586554400.73]
+    assert {row[4].value for row in rows} == {"9007199254740993"}  # what is declared a text keeps its digits
+    about = dict(list(book["About"].values)[2:])
+    assert about["Rounded"].startswith("Charge, Huge, Long: Excel holds 15 digits of a number")
+
+
+def test_excel_says_which_columns_hold_what_is_not_a_number(write):
+    columns = definition(rate="Rate")
+    book = openpyxl.load_workbook(write(ExcelRenderer(), pa.table({"RATE": [0.5, float("nan")]}), columns=columns))
+    about = dict(list(book["About"].values)[2:])
+    assert about["Not numbers"].startswith("Rate: NaN and infinite values are written as text")
+    assert "Rounded" not in about
 
 
 def test_excel_text_is_never_a_formula_or_a_link(write):
@@ -257,6 +288,23 @@ def test_pdf_draws_the_chart_that_the_report_declares(write):
     table = pa.table({"KIND": ["one", "two"], "VALUE": [10, 20]})
     chart = Chart(kind="bar", title="Values by kind", category="kind", values=("value",))
     assert "Values by kind" in pdf_text(write(PdfRenderer(), table, chart=chart))
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([480e6, 500e6], ["500 M", "600 M"]),
+        ([2e9, 1e9], ["500 M", "2.5 G"]),
+        ([0, 0], ["1"]),
+        ([-30, float("nan")], ["-30", "-10"]),
+    ],
+)
+def test_the_axis_of_the_chart_has_round_steps_and_room_above(write, values, labels):
+    chart = Chart(kind="bar", title="Values by kind", category="kind", values=("value",))
+    shown = pdf_text(write(PdfRenderer(), pa.table({"KIND": ["one", "two"], "VALUE": values}), chart=chart)).split(
+        "\r\n"
+    )
+    assert all(label in shown for label in labels)
 
 
 def test_pdf_refuses_more_columns_than_fit_on_a_page(write):

@@ -115,5 +115,5 @@ def _json(value: Any, column: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):  # ValueError: also a number of thousands of digits
-        message = f"{column} is not JSON: {value[:80]!r}. Insert it by PARSE_JSON('…')."
+        message = f"{column} is not JSON: {value[:80]!r}. Give it by INSERT … SELECT …, PARSE_JSON('…')."
         raise RequestError(ErrorCode.INVALID_ROW, message, field=column) from None

@@ -1,7 +1,8 @@
 """EXCEL: typed cells in constant memory, a frozen header with filters, and a sheet that says what the data are.
 
-Text is always written as text, never as a formula or a link. What Excel cannot hold exactly is written as text too:
-numbers of more than 15 digits and dates before 1900. A sheet that is full goes on in the next one.
+Text is always written as text, never as a formula or a link. A numeric column holds numbers only, because Excel leaves
+texts out of a sum without a word: more than 15 digits are rounded, and the sheet About names the columns. Dates before
+1900, which Excel does not know, are written as text. A sheet that is full goes on in the next one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from report_service.renderers.renderer import Column, ReportFacts
 
 SHEET_ROWS = 1_048_576
 CELL_CHARACTERS = 32_767
+DIGITS = 15  # what Excel holds of a number
 _FIRST_DAY = datetime.date(1900, 3, 1)  # Excel believes in 29 February 1900
 _MEASURED_ROWS = 1000  # widths are taken from the first rows
 _OPTIONS = {
@@ -62,6 +64,8 @@ class _Sheets:
     def __init__(self, book: xlsxwriter.Workbook, columns: Sequence[Column], sheet_rows: int) -> None:
         self.rows = 0
         self.count = 0
+        self._rounded: set[int] = set()
+        self._not_numbers: set[int] = set()
         self._book = book
         self._columns = columns
         self._sheet_rows = sheet_rows
@@ -96,6 +100,20 @@ class _Sheets:
             self._sheet.set_column(index, index, min(width, 60))
         self._sheet.autofilter(0, 0, max(self._next - 1, 0), max(len(self._columns) - 1, 0))
 
+    def notes(self) -> list[tuple[str, str]]:
+        """Return what the reader must know of the values, for the sheet About."""
+        notes = []
+        if self._rounded:
+            text = f"Excel holds {DIGITS} digits of a number; values with more are rounded. CSV has all digits."
+            notes.append(("Rounded", f"{self._labels(self._rounded)}: {text}"))
+        if self._not_numbers:
+            text = "NaN and infinite values are written as text, which Excel leaves out of sums."
+            notes.append(("Not numbers", f"{self._labels(self._not_numbers)}: {text}"))
+        return notes
+
+    def _labels(self, indexes: set[int]) -> str:
+        return ", ".join(self._columns[index].label for index in sorted(indexes))
+
     def _open(self) -> None:
         self.count += 1
         self._sheet = self._book.add_worksheet("Data" if self.count == 1 else f"Data {self.count}")
@@ -113,11 +131,16 @@ class _Sheets:
         sheet, row, cell_format = self._sheet, self._next, self._formats[index]
         if isinstance(value, bool):
             sheet.write_boolean(row, index, value)
-        elif isinstance(value, int | float | Decimal) and _exact(value):
-            sheet.write_number(row, index, value, cell_format)
+        elif self._columns[index].is_number and math.isfinite(value):
+            held = _held(value)
+            if held != value:
+                self._rounded.add(index)
+            sheet.write_number(row, index, held, cell_format)
         elif isinstance(value, datetime.datetime | datetime.date) and _is_excel_date(value):
             sheet.write_datetime(row, index, value, cell_format)
         else:
+            if self._columns[index].is_number:
+                self._not_numbers.add(index)
             text = value if isinstance(value, str) else str(value)
             if len(text) > CELL_CHARACTERS:
                 raise ReportError(
@@ -142,6 +165,7 @@ def _about(book: xlsxwriter.Workbook, facts: ReportFacts, sheets: _Sheets) -> No
         ("Description", facts.description),
         *facts.parameters,
         ("Rows", f"{sheets.rows:,}" + (f" on {sheets.count} sheets" if sheets.count > 1 else "")),
+        *sheets.notes(),
         ("Source", facts.source),
         ("Generated", f"{facts.generated_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Requested by", facts.requested_by),
@@ -173,15 +197,12 @@ def _values(array: pa.Array) -> list[Any]:
     return values
 
 
-def _exact(value: int | float | Decimal) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, int):
-        return abs(value) < 10**15
-    if not value.is_finite():
-        return False
-    digits = "".join(map(str, value.as_tuple().digits)).strip("0")
-    return len(digits) <= 15
+def _held(value: int | float | Decimal) -> int | float | Decimal:
+    """Return the number that Excel holds; a float is taken as it is."""
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**DIGITS):
+        return value
+    number = Decimal(value)
+    return number if len(number.as_tuple().digits) <= DIGITS else Decimal(f"{number:.{DIGITS}g}")
 
 
 def _is_excel_date(value: datetime.date) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def _series(
         split = [str(part) for part in values(chart.series)] if chart.series else [label] * len(given)
         for category, part, value in zip(given, split, values(name), strict=True):
             line = series.setdefault(part, [None] * len(categories))
-            line[place[category]] = None if value is None else float(value)
+            line[place[category]] = None if value is None or not math.isfinite(value) else float(value)
     return categories, series
 
 
@@ -86,7 +87,8 @@ def _plot(chart: Chart, font: str, categories: list[str], data: list[list[float 
         plot.categoryAxis.labels.angle, plot.categoryAxis.labels.boxAnchor = 40, "ne"
         plot.categoryAxis.labels.dy = -2
     numbers = [value for line in data for value in line if value is not None]
-    plot.valueAxis.valueMin = min(0, *numbers) if numbers else 0
+    axis = plot.valueAxis
+    axis.valueMin, axis.valueMax, axis.valueStep = _scale(min([0.0, *numbers]), max([0.0, *numbers]))
     plot.valueAxis.labelTextFormat = _short
     plot.valueAxis.visibleGrid, plot.valueAxis.gridStrokeColor = 1, HexColor("#E4EBF1")
     parts = plot.bars if chart.kind == "bar" else plot.lines
@@ -101,6 +103,15 @@ def _plot(chart: Chart, font: str, categories: list[str], data: list[list[float 
     return plot
 
 
+def _scale(low: float, high: float) -> tuple[float, float, float]:
+    """Return least value, greatest value and step of an axis of round steps with room above the greatest value."""
+    rough = (high - low) / 5 or 1.0
+    power: float = 10.0 ** math.floor(math.log10(rough))
+    step = next((factor * power for factor in (1, 2, 2.5, 5) if factor * power >= rough), 10 * power)
+    top = (math.floor(high / step) + 1) * step if high > 0 or low == 0 else 0.0
+    return math.floor(low / step) * step, top, step
+
+
 def _legend(font: str, labels: list[str], width: float) -> Legend:
     legend = Legend()
     legend.x, legend.y, legend.boxAnchor = width, HEIGHT - 4, "ne"
@@ -108,13 +119,13 @@ def _legend(font: str, labels: list[str], width: float) -> Legend:
     legend.columnMaximum, legend.alignment = 1, "right"
     legend.dx = legend.dy = 6
     legend.deltax, legend.dxTextSpace, legend.autoXPadding = 10, 4, 8
-    legend.strokeWidth = 0
+    legend.strokeWidth, legend.strokeColor = 0, None  # a width of 0 alone is a hairline
     legend.colorNamePairs = list(zip(_COLORS, labels, strict=False))
     return legend
 
 
 def _short(value: float) -> str:
-    for limit, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= limit:
             return f"{value / limit:,.4g} {letter}"
     return f"{value:,.4g}"
