@@ -193,6 +193,13 @@ def _array(node: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this="json_array", expressions=[item.copy() for item in node.expressions])
 
 
+def _object_key(node: exp.Expr) -> exp.Expr:
+    """sqlglot makes the keys of an object constant names, which fakesnow puts in upper case."""
+    if isinstance(node.this, exp.Identifier):
+        node.set("this", exp.Literal.string(node.name))
+    return node
+
+
 def _approximate(node: exp.Expr) -> exp.Expr:
     """A percentile is a FLOAT."""
     return node if isinstance(node.parent, exp.Cast) else exp.Cast(this=node.copy(), to=exp.DataType.build("DOUBLE"))
@@ -204,6 +211,7 @@ _MEANING: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.Trim: _trim,
     exp.Typeof: _typeof,
     exp.Array: _array,
+    exp.PropertyEQ: _object_key,
     exp.ApproxQuantile: _approximate,
 }
 

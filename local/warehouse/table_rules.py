@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from local.warehouse import foreign_syntax
+from local.warehouse import foreign_syntax, insert_values
 from local.warehouse.errors import SnowflakeError, compilation_error, invalid_property, syntax_error, unsupported
 from local.warehouse.lexer import END, Reader
 
@@ -113,6 +113,7 @@ def check(tree: exp.Expr, sql: str) -> None:
         for key, value in tree.args.items():
             if value and key not in allowed:
                 raise unsupported(f"INSERT … {key.upper()}")
+        insert_values.check(tree)
 
 
 def _check_create(tree: exp.Create) -> None:

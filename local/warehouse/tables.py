@@ -15,6 +15,7 @@ from local.warehouse import (
     duck,
     duck_errors,
     functions,
+    insert_values,
     result_types,
     results,
     streams,
@@ -162,6 +163,8 @@ class Tables:
         if record is None:
             raise missing("OBJECT", dotted(target))
         self.account.refuse_imported(target)
+        if isinstance(tree, exp.Insert):
+            insert_values.check_types(tree, record["columns"])
         read = [name for name in names.read if self.account.catalog.get("STREAM", name) is not None]
         with session.change([dotted(name) for name in (target, *read)]):
             consumed = self._replace_streams(session, tree)

@@ -131,6 +131,28 @@ def test_a_bucket_keeps_its_tags_and_a_secret_is_its_arn(cloud: CloudServer) -> 
     assert (secret["ARN"], secret["SecretString"]) == (outputs["Secret"], "s")
 
 
+def test_a_generated_secret_honours_every_option(cloud: CloudServer) -> None:
+    letters = {"PasswordLength": 300, "ExcludePunctuation": True, "ExcludeCharacters": "abc"}
+    narrow = {"PasswordLength": "12", "ExcludePunctuation": "true", "ExcludeUppercase": True, "ExcludeLowercase": True}
+    keyed = narrow | {"SecretStringTemplate": '{"user": "u"}', "GenerateStringKey": "pin"}
+    resources = {
+        name: {"Type": "AWS::SecretsManager::Secret", "Properties": {"GenerateSecretString": options}}
+        for name, options in {"Letters": letters, "Keyed": keyed}.items()
+    }
+    outputs = cloud.deploy("generated", resources, Letters={"Ref": "Letters"}, Keyed={"Ref": "Keyed"})
+    secrets = cloud.client("secretsmanager")
+    text, pin = (secrets.get_secret_value(SecretId=outputs[name])["SecretString"] for name in ("Letters", "Keyed"))
+    assert (len(text), text.isalnum(), set(text) & set("abc")) == (300, True, set())
+    assert json.loads(pin)["user"] == "u"
+    assert (len(json.loads(pin)["pin"]), json.loads(pin)["pin"].isdigit()) == (12, True)
+
+
+def test_a_secret_that_cannot_be_generated_fails_its_stack(cloud: CloudServer) -> None:
+    properties = {"GenerateSecretString": {"PasswordLength": 5000}}
+    with pytest.raises(StackFailed, match="PasswordLength must be between 1 and 4096"):
+        cloud.deploy("too-long", {"Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": properties}})
+
+
 def test_a_stack_reads_the_output_of_another_one(cloud: CloudServer) -> None:
     topic = {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "read-by-another"}}}
     cloud.deploy("giver", topic, Arn={"Ref": "Topic"})

@@ -243,3 +243,49 @@ def test_a_wrong_statement_is_refused(session: snowflake.connector.SnowflakeConn
             cursor.execute(sql)
         assert caught.value.errno not in (None, 370001), caught.value
         assert cursor.execute("SELECT COUNT(*) FROM T").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        """PARSE_JSON('{"a": 1}')""",
+        "TRY_PARSE_JSON('1')",
+        "OBJECT_CONSTRUCT('a', 1)",
+        "OBJECT_CONSTRUCT_KEEP_NULL('a', 1)",
+        "ARRAY_CONSTRUCT(1)",
+        "TO_VARIANT(1)",
+        "1::VARIANT",
+        "{'a': 1}",
+        "[1]",
+    ],
+)
+def test_a_semi_structured_value_goes_in_by_select_and_not_by_values(
+    session: snowflake.connector.SnowflakeConnection, value: str
+) -> None:
+    with session.cursor() as cursor:
+        cursor.execute("CREATE TABLE DOCUMENTS (N NUMBER, P VARIANT)")
+        try:
+            with pytest.raises(
+                snowflake.connector.ProgrammingError, match=r"Invalid expression \[.+\] in VALUES"
+            ) as no:
+                cursor.execute(f"INSERT INTO DOCUMENTS (N, P) VALUES (1, NULL), (2, {value})")
+            assert (no.value.errno, no.value.sqlstate) == (2014, "22000")
+            cursor.execute(f"INSERT INTO DOCUMENTS (N, P) SELECT 2, {value}")
+            assert cursor.execute("SELECT N FROM DOCUMENTS").fetchall() == [(2,)]
+        finally:
+            cursor.execute("DROP TABLE DOCUMENTS")
+
+
+@pytest.mark.parametrize("columns", ["", "(N, P)", '("N", p)'])
+def test_a_text_does_not_go_into_a_variant_by_values(
+    session: snowflake.connector.SnowflakeConnection, columns: str
+) -> None:
+    with session.cursor() as cursor:
+        cursor.execute("CREATE TABLE DOCUMENTS (N NUMBER, P VARIANT)")
+        try:
+            said = r"expecting VARIANT but got VARCHAR\(3\) for column P"
+            with pytest.raises(snowflake.connector.ProgrammingError, match=said) as no:
+                cursor.execute(f"INSERT INTO DOCUMENTS {columns} VALUES (1, 'abc')")
+            assert (no.value.errno, no.value.sqlstate) == (2023, "22000")
+        finally:
+            cursor.execute("DROP TABLE DOCUMENTS")

@@ -74,6 +74,11 @@ def test_a_variant_goes_in_by_parse_json_and_its_parts_come_out(run: Run) -> Non
     assert (deep, json.loads(number), missing) == ("x", 1, None)
 
 
+def test_an_object_constant_keeps_the_case_of_its_keys(run: Run) -> None:
+    [(found,)] = run("SELECT {'delta': 10, 'Mixed': {'in Ner': 1}}")
+    assert json.loads(found) == {"delta": 10, "Mixed": {"in Ner": 1}}
+
+
 @pytest.mark.usefixtures("requests")
 def test_a_client_side_binding_is_the_same(
     account: Warehouse, connection: snowflake.connector.SnowflakeConnection
