@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -65,21 +66,13 @@ class Server:
         return process if alive else None
 
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
-        """Start it, detached from this terminal, so that Ctrl-C reaches the one who stops things in order."""
+        """Start it, detached from this terminal. Raises StepFailed if it runs already."""
         if self.process():
             raise StepFailed(f"start of {self.name}", f"it runs already (pid {self.process()}); `make down` ends it")
         self.run.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            started = subprocess.Popen(
-                [str(word) for word in command],
-                cwd=ROOT,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            started = _spawn(command, environment, log)
         try:
             created = psutil.Process(started.pid).create_time()
             self._record.write_text(json.dumps({"pid": started.pid, "created": created}))
@@ -124,19 +117,24 @@ def stop_all(processes: Sequence[psutil.Process], seconds: float) -> None:
     psutil.wait_procs(left, timeout=5)
 
 
+def _spawn(command: Sequence[str | Path], environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own: Ctrl-C reaches only the one who stops things in order."""
+    return subprocess.Popen(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
 def run(step: str, command: Sequence[str | Path], environment: Mapping[str, str], log: Path, seconds: float) -> None:
     """Run a command to its end with its output in `log`. Raises StepFailed with the end of the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(word) for word in command],
-            cwd=ROOT,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = _spawn(command, environment, output)
         try:
             code = process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:

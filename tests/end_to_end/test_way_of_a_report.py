@@ -191,4 +191,6 @@ def test_the_web_role_refuses_callers_without_the_token(web: httpx.Client) -> No
 
 
 def test_the_worker_goes_back_to_sleep(platform: Platform) -> None:
-    Demo(platform, None).wait_for_sleep(60)  # type: ignore[arg-type]  # only its waiting is used
+    demo = Demo(platform, None)  # type: ignore[arg-type]  # only its waiting is used
+    demo.wait_for_sleep(60)
+    assert demo.worker_tasks() == (0, 0)

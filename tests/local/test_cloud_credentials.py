@@ -34,7 +34,7 @@ def test_a_wrong_signature_is_refused(cloud: CloudServer, service: str) -> None:
         client.list_users() if service == "iam" else client.list_buckets()
 
 
-@pytest.mark.parametrize("key", ["test", "123456789012", "AKIAIOSFODNN7EXAMPLE"])
+@pytest.mark.parametrize("key", ["test", "123456789012", "AKIA-of-nobody"])
 def test_a_key_that_nobody_has_is_refused(cloud: CloudServer, key: str) -> None:
     stranger = dataclasses.replace(OPERATOR, access_key_id=key, secret_access_key="test")
     with pytest.raises(ClientError, match="InvalidClientTokenId"):
