@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from local.warehouse import access, containers, sample, user_functions
+from local.warehouse import access, containers, egress, sample, user_functions
 from local.warehouse.account import Account
 from local.warehouse.dispatcher import Dispatcher
 from local.warehouse.server import Server
@@ -38,6 +38,7 @@ def _open(folder: Path) -> Account:
     containers.open_all(account)
     access.seed(account.catalog)
     user_functions.install(account)
+    egress.install()
     return account
 
 

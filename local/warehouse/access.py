@@ -1,6 +1,6 @@
-"""Users, roles and grants.
+"""Roles: those of every account, who has which, in which one a session acts; and what falls away with an object.
 
-Grants are recorded and shown, and roles are checked where they are used; tables are not guarded.
+Source: Snowflake's page "Overview of access control".
 """
 
 from __future__ import annotations
@@ -8,24 +8,29 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from local.warehouse import grants_grammar, lookup, users
+from local.warehouse import lookup, users
+from local.warehouse.authority import Authority
 from local.warehouse.catalog import Catalog, Record
 from local.warehouse.errors import SnowflakeError, compilation_error, missing
-from local.warehouse.names import dotted, full_name
-from local.warehouse.results import Result, status, text_result
-from local.warehouse.statements import Grant, GrantRole, Name, ShowGrants
+from local.warehouse.names import ACCOUNT_KINDS, dotted
+from local.warehouse.results import Result, status
+from local.warehouse.statements import GrantRole, Name
 
 if TYPE_CHECKING:
     from local.warehouse.account import Account
     from local.warehouse.session import Session
 
 SYSTEM_ROLES = ("ACCOUNTADMIN", "SECURITYADMIN", "USERADMIN", "SYSADMIN", "PUBLIC")
+WAREHOUSE = "COMPUTE_WH"
+FIRST_WAREHOUSE: dict[str, Any] = {
+    "WAREHOUSE_SIZE": "XSMALL", "AUTO_SUSPEND": 600, "AUTO_RESUME": True, "COMMENT": "", "state": "STARTED",
+}  # fmt: skip
 # Which role has which other from the start.
 _HIERARCHY = {"SYSADMIN": "ACCOUNTADMIN", "SECURITYADMIN": "ACCOUNTADMIN", "USERADMIN": "SECURITYADMIN"}
 
 
 def seed(catalog: Catalog) -> None:
-    """The roles of every account, and the administrator."""
+    """What every new account has: the roles, the administrator and the administrator's default warehouse."""
     for role in SYSTEM_ROLES:
         if catalog.get("ROLE", (role,)) is None:
             catalog.add("ROLE", (role,), "", COMMENT="")
@@ -36,26 +41,16 @@ def seed(catalog: Catalog) -> None:
             "USER", (users.ADMINISTRATOR,), "ACCOUNTADMIN", DEFAULT_ROLE="ACCOUNTADMIN", TYPE="PERSON", COMMENT=""
         )
     _add_role_grant(catalog, "ACCOUNTADMIN", "USER", users.ADMINISTRATOR, "")
-
-
-def roles_of(catalog: Catalog, user: str) -> set[str]:
-    """Every role a user can take, directly or through another role."""
-    found = {"PUBLIC"}
-    open_ = [g["role"] for g in catalog.all("ROLE GRANT") if g["grantee_kind"] == "USER" and g["grantee"] == user]
-    while open_:
-        role = open_.pop()
-        if role not in found:
-            found.add(role)
-            open_ += [
-                g["role"] for g in catalog.all("ROLE GRANT") if g["grantee_kind"] == "ROLE" and g["grantee"] == role
-            ]
-    return found
+    administrator = catalog.need("USER", (users.ADMINISTRATOR,))
+    if "DEFAULT_WAREHOUSE" not in administrator:
+        catalog.add("WAREHOUSE", (WAREHOUSE,), "ACCOUNTADMIN", **FIRST_WAREHOUSE)
+        catalog.change(administrator, DEFAULT_WAREHOUSE=WAREHOUSE)
 
 
 def login_role(catalog: Catalog, user: Record, wanted: str | None) -> str:
     """The role a session starts in: the one asked for, else the user's default, else PUBLIC. Raises 390189."""
     role = wanted or user.get("DEFAULT_ROLE") or "PUBLIC"
-    if role in roles_of(catalog, user["key"]):
+    if role in Authority(catalog).of_user(user["key"]):
         return str(role)
     if wanted is None:
         return "PUBLIC"
@@ -69,7 +64,7 @@ def login_role(catalog: Catalog, user: Record, wanted: str | None) -> str:
 
 def use_role(account: Account, session: Session, role: str) -> Result:
     """USE ROLE; only a role that was granted."""
-    if account.catalog.get("ROLE", (role,)) is None or role not in roles_of(account.catalog, session.user):
+    if account.catalog.get("ROLE", (role,)) is None or role not in account.authority.of_user(session.user):
         raise SnowflakeError(
             2043 if account.catalog.get("ROLE", (role,)) is None else 3013,
             "42501",
@@ -96,7 +91,7 @@ def grant_role(account: Account, session: Session, statement: GrantRole) -> Resu
     if statement.revoke:
         catalog.drop("ROLE GRANT", f"{statement.role} TO {statement.grantee_kind} {statement.grantee}")
         return status(lookup.EXECUTED)
-    if statement.grantee_kind == "ROLE" and _reaches(catalog, statement.role, statement.grantee):
+    if statement.grantee_kind == "ROLE" and _is_circle(account, statement):
         raise compilation_error(
             3007, "42501", f"Cannot grant role '{statement.role}' to '{statement.grantee}': a cycle would result."
         )
@@ -104,61 +99,8 @@ def grant_role(account: Account, session: Session, statement: GrantRole) -> Resu
     return status(lookup.EXECUTED)
 
 
-def _reaches(catalog: Catalog, role: str, target: str) -> bool:
-    if role == target:
-        return True
-    below = [g["role"] for g in catalog.all("ROLE GRANT") if g["grantee_kind"] == "ROLE" and g["grantee"] == role]
-    return any(_reaches(catalog, other, target) for other in below)
-
-
-# --- privileges
-
-
-def grant(account: Account, session: Session, statement: Grant) -> Result:
-    """GRANT and REVOKE of privileges: the role and the object must exist."""
-    session.commit()
-    account.catalog.need("ROLE", (statement.role,))
-    if statement.scope != "ON":
-        container = full_name(statement.container, statement.name, session)
-        account.need_container(statement.container, container)
-        if statement.scope == "FUTURE":
-            _record(account, session, statement, f"FUTURE {statement.kind}", dotted(container))
-            return status(lookup.EXECUTED)
-        for record in list(account.catalog.all(statement.kind)):
-            if tuple(record["name"][: len(container)]) == container:
-                _record(account, session, statement, statement.kind, record["key"])
-        return status(lookup.EXECUTED)
-    if statement.kind == "ACCOUNT":
-        _record(account, session, statement, "ACCOUNT", "LOCAL")
-        return status(lookup.EXECUTED)
-    record = _object(account, session, statement.kind, statement.name, statement.types)
-    _record(account, session, statement, statement.kind, record["key"])
-    if statement.privileges == ("OWNERSHIP",):
-        account.catalog.change(record, owner=statement.role)
-    return status(lookup.EXECUTED)
-
-
-def _object(account: Account, session: Session, kind: str, name: Name, types: tuple[str, ...] | None) -> Record:
-    full = full_name(kind, name, session)
-    if kind in ("DATABASE", "SCHEMA"):
-        return account.need_container(kind, full)
-    return lookup.find(account, session, kind, name, types)
-
-
-def _record(account: Account, session: Session, statement: Grant, kind: str, key: str) -> None:
-    base = kind.removeprefix("FUTURE ")
-    names = grants_grammar.PRIVILEGES[base] if statement.privileges == ("ALL",) else statement.privileges
-    for privilege in names:
-        if privilege == "OWNERSHIP":
-            continue
-        grant_key = f"{privilege} ON {kind} {key} TO {statement.role}"
-        if statement.revoke:
-            account.catalog.drop("GRANT", grant_key)
-        elif account.catalog.get("GRANT", grant_key) is None:
-            account.catalog.add(
-                "GRANT", (grant_key,), session.role, key=grant_key, privilege=privilege, on_kind=kind, on=key,
-                role=statement.role, option=statement.with_grant_option,
-            )  # fmt: skip
+def _is_circle(account: Account, statement: GrantRole) -> bool:
+    return statement.grantee != "PUBLIC" and statement.grantee in account.authority.closure(statement.role)
 
 
 def forget_grants(account: Account, kind: str, key: str) -> None:
@@ -166,6 +108,16 @@ def forget_grants(account: Account, kind: str, key: str) -> None:
     for record in list(account.catalog.all("GRANT")):
         if record["on"] == key and record["on_kind"] in (kind, f"FUTURE {kind}"):
             account.catalog.drop("GRANT", record["key"])
+
+
+def forget_within(account: Account, container: Name) -> None:
+    """Dropping a database or a schema takes along the grants on everything in it, and on what was to come."""
+    within = (dotted(container), dotted(container) + ".")
+    for record in list(account.catalog.all("GRANT")):
+        if record["on_kind"] not in ACCOUNT_KINDS and (record["on"] == within[0] or record["on"].startswith(within[1])):
+            account.catalog.drop("GRANT", record["key"])
+    if len(container) == 1:
+        forget_grants(account, "DATABASE", dotted(container))
 
 
 def forget_role(account: Account, role: str) -> None:
@@ -176,100 +128,6 @@ def forget_role(account: Account, role: str) -> None:
     for record in list(account.catalog.all("ROLE GRANT")):
         if role in (record["role"], record["grantee"] if record["grantee_kind"] == "ROLE" else None):
             account.catalog.drop("ROLE GRANT", record["key"])
-
-
-GRANT_COLUMNS = [
-    "created_on",
-    "privilege",
-    "granted_on",
-    "name",
-    "granted_to",
-    "grantee_name",
-    "grant_option",
-    "granted_by",
-]
-
-
-def show(account: Account, session: Session, statement: ShowGrants) -> Result:
-    """SHOW GRANTS."""
-    catalog = account.catalog
-    if statement.direction == "OF":
-        catalog.need("ROLE", statement.name)
-        rows = [
-            [g["created_on"], g["role"], g["grantee_kind"], g["grantee"], g["owner"]]
-            for g in catalog.all("ROLE GRANT")
-            if g["role"] == statement.name[0]
-        ]
-        return text_result(["created_on", "role", "granted_to", "grantee_name", "granted_by"], rows)
-    if statement.direction == "ON":
-        key = (
-            "LOCAL"
-            if statement.kind == "ACCOUNT"
-            else _object(account, session, statement.kind, statement.name, statement.types)["key"]
-        )
-        return text_result(
-            GRANT_COLUMNS, [*_owned(catalog, statement.kind, key), *_granted(catalog, "on", key, statement.kind)]
-        )
-    if statement.kind == "ROLE":
-        catalog.need("ROLE", statement.name)
-        role = statement.name[0]
-        inherited = [
-            _role_row(g) for g in catalog.all("ROLE GRANT") if g["grantee_kind"] == "ROLE" and g["grantee"] == role
-        ]
-        owned = [
-            row
-            for kind, _, r in catalog.everything()
-            if r["owner"] == role and "GRANT" not in kind
-            for row in _owned(catalog, kind, r["key"])
-        ]
-        return text_result(GRANT_COLUMNS, [*owned, *_granted(catalog, "role", role), *inherited])
-    user = session.user if statement.kind == "CURRENT USER" else statement.name[0]
-    catalog.need("USER", (user,))
-    rows = [
-        [g["created_on"], g["role"], "USER", g["grantee"], g["owner"]]
-        for g in catalog.all("ROLE GRANT")
-        if g["grantee_kind"] == "USER" and g["grantee"] == user
-    ]
-    return text_result(["created_on", "role", "granted_to", "grantee_name", "granted_by"], rows)
-
-
-def _role_row(g: Record) -> list[Any]:
-    return [g["created_on"], "USAGE", "ROLE", g["role"], g["grantee_kind"], g["grantee"], "false", g["owner"]]
-
-
-def _owned(catalog: Catalog, kind: str, key: str) -> list[list[Any]]:
-    record = catalog.get(lookup.stored_kind(kind), key)
-    if record is None or not record["owner"]:
-        return []
-    return [
-        [
-            record["created_on"],
-            "OWNERSHIP",
-            kind.replace(" ", "_"),
-            key,
-            "ROLE",
-            record["owner"],
-            "true",
-            record["owner"],
-        ]
-    ]
-
-
-def _granted(catalog: Catalog, field: str, value: str, kind: str | None = None) -> list[list[Any]]:
-    return [
-        [
-            g["created_on"],
-            g["privilege"],
-            g["on_kind"].replace(" ", "_"),
-            g["on"],
-            "ROLE",
-            g["role"],
-            str(g["option"]).lower(),
-            g["owner"],
-        ]
-        for g in catalog.all("GRANT")
-        if g[field] == value and (kind is None or g["on_kind"] == kind) and not g["on_kind"].startswith("FUTURE")
-    ]
 
 
 def need_warehouse(catalog: Catalog, name: str) -> Record:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.warehouse import fakesnow_repairs
+from local.warehouse import fakesnow_repairs, future_grants
+from local.warehouse.authority import Authority
 from local.warehouse.catalog import Catalog, Record
 from local.warehouse.errors import SnowflakeError, missing
+from local.warehouse.faults import Faults
 from local.warehouse.locks import TableLocks
 from local.warehouse.names import dotted
+from local.warehouse.query_log import QueryLog
 from local.warehouse.session import Session
 from local.warehouse.statements import Name
 
@@ -25,9 +28,13 @@ class Account:
         fakesnow_repairs.install()
         self.duck: duckdb.DuckDBPyConnection = fakesnow_repairs.open_duckdb(folder)
         self.catalog = Catalog(folder / "catalog.json")
+        self.catalog.added = lambda record: future_grants.give(self.catalog, record)
+        self.authority = Authority(self.catalog)
         self.locks = TableLocks(self._abandoned)
         self.sessions: dict[str, Session] = {}
         self.task_history: list[dict[str, Any]] = []
+        self.queries = QueryLog()
+        self.faults = Faults()
 
     def close(self) -> None:
         """End all sessions and write everything to disk. What still runs is cut off; it was not committed."""
@@ -41,8 +48,10 @@ class Account:
     # --- sessions
 
     def open_session(self, user: str, role: str) -> Session:
-        """A new session."""
+        """A new session, with the secondary roles that its user starts with: all, unless the user has none."""
         session = Session(fakesnow_repairs.connect(self.duck, self.folder), self.locks, user, role)
+        record = self.catalog.get("USER", (user,))
+        session.secondary_roles = "ALL" if record and record.get("DEFAULT_SECONDARY_ROLES", ["ALL"]) else "NONE"
         session.apply_time_zone()
         self.sessions[session.id] = session
         return session

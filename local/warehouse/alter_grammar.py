@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.warehouse import clauses, tasks_grammar
+from local.warehouse import clauses, kinds, tasks_grammar
 from local.warehouse.errors import invalid_property, unsupported
 from local.warehouse.lexer import WORD, Reader
 from local.warehouse.statements import Alter, AlterSession, Name
@@ -19,10 +19,10 @@ PARAMETERS = {
 }
 
 
-def read(reader: Reader, kind: str, name: Name, here: bool) -> Alter:
-    """What follows the name in ALTER."""
-    if kind in ("FUNCTION", "EXTERNAL FUNCTION", "PROCEDURE", "STREAM", "DATABASE", "SCHEMA"):
-        raise unsupported(f"ALTER {kind}")
+def read(reader: Reader, kind: str, name: Name, here: bool, types: tuple[str, ...] | None = None) -> Alter:
+    """What follows the name in ALTER; `types` are the argument types of a program."""
+    if kind == "EXTERNAL FUNCTION":
+        raise reader.unexpected("ALTER FUNCTION, for an external one too")
     if kind == "TASK":
         action, values, extra = tasks_grammar.read_alter(reader)
         return Alter(reader.sql, kind, name, action, here, values, extra)
@@ -35,15 +35,19 @@ def read(reader: Reader, kind: str, name: Name, here: bool) -> Alter:
         values = clauses.read_clauses(reader, _settable(kind), kind, commas=True, complete=False)
         if not values:
             raise reader.unexpected("a property")
-        return Alter(reader.sql, kind, name, "SET", here, values)
+        return Alter(reader.sql, kind, name, "SET", here, values, types=types)
     if reader.words("UNSET"):
-        return Alter(reader.sql, kind, name, "UNSET", here, dict.fromkeys(_unset(reader, kind)))
+        return Alter(reader.sql, kind, name, "UNSET", here, dict.fromkeys(_unset(reader, kind)), types=types)
+    if reader.peek().is_word("RENAME", "SWAP", "ADD", "DROP", "ENABLE", "MODIFY"):
+        raise unsupported(f"ALTER {kind} … {reader.peek().value}")
     raise reader.unexpected("SET or UNSET")
 
 
 def _settable(kind: str) -> dict[str, clauses.Clause]:
-    fixed = {"API INTEGRATION": {"API_PROVIDER"}, "NETWORK RULE": {"TYPE", "MODE"}, "SECRET": {"TYPE"}}
-    return {key: clause for key, clause in clauses.KINDS[kind].items() if key not in fixed.get(kind, set())}
+    if kind in ("FUNCTION", "PROCEDURE"):
+        known = {**kinds.EXTERNAL_FUNCTION, **kinds.KINDS[kind]}
+        return {key: clause for key, clause in known.items() if key in kinds.PROGRAM_SETTINGS}
+    return {key: clause for key, clause in kinds.KINDS[kind].items() if key not in kinds.FIXED.get(kind, ())}
 
 
 def _unset(reader: Reader, kind: str) -> list[str]:

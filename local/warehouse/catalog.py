@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,18 @@ from local.warehouse.names import dotted
 from local.warehouse.statements import Name
 
 Record = dict[str, Any]
+GRANTS = frozenset({"GRANT", "ROLE GRANT"})
 
 
 class Catalog:
-    """Objects by kind and full name. Every change is on disk when the call returns."""
+    """Objects by kind and full name. Every change is on disk when the call returns.
+
+    `grant_version` grows when a grant changes. `added` is called with every new object.
+    """
 
     def __init__(self, file: Path) -> None:
+        self.grant_version = 0
+        self.added: Callable[[Record], None] = lambda record: None
         self._file = file
         self._lock = threading.RLock()
         self._objects: dict[str, dict[str, Record]] = json.loads(file.read_text()) if file.exists() else {}
@@ -61,13 +67,21 @@ class Catalog:
         }
         with self._lock:
             self._objects.setdefault(kind, {})[record["key"]] = record
+            self._note(kind)
             self.save()
+        if kind not in GRANTS:
+            self.added(record)
         return record
+
+    def _note(self, kind: str) -> None:
+        if kind in GRANTS:
+            self.grant_version += 1
 
     def change(self, record: Record, **values: Any) -> None:
         """Change some of an object's values."""
         with self._lock:
             record.update(values)
+            self._note(record["kind"])
             self.save()
 
     def drop(self, kind: str, key: str) -> Record | None:
@@ -75,6 +89,7 @@ class Catalog:
         with self._lock:
             record = self._objects.get(kind, {}).pop(key, None)
             if record is not None:
+                self._note(kind)
                 self.save()
         return record
 

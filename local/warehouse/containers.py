@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from local.warehouse import fakesnow_repairs
+from local.warehouse import access, fakesnow_repairs
 from local.warehouse.errors import compilation_error, exists, missing, unsupported
 from local.warehouse.names import dotted, full_name, quoted
 from local.warehouse.results import Result, status
@@ -77,6 +77,7 @@ def _remove(account: Account, session: Session, kind: str, name: Name) -> None:
                 other.duck.execute("USE memory")
         account.duck.execute(f'DETACH "{name[0]}"')
         _delete_files(account, name[0])
+    access.forget_within(account, name)
     account.catalog.drop_within(name)
     account.catalog.drop(kind, dotted(name))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from local.warehouse import lookup, show, users
+from local.warehouse import guard, lookup, query_log, show_kinds, streams, users, workload_identity
 from local.warehouse.catalog import Record
 from local.warehouse.errors import unsupported
 from local.warehouse.results import Result, text_result
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from local.warehouse.session import Session
 
 _PROPERTY = ["property", "property_type", "property_value", "property_default"]
-_INTEGRATION_TYPES = {bool: "Boolean", list: "List"}
-_HIDDEN = {"kind", "name", "key", "id", "owner", "created_on", "type", "API_KEY"}
+_IDENTITY = ["name", "type", "comment", "last_used", "created_on", "additional_info"]
 
 
 def describe(account: Account, session: Session, statement: Describe) -> Result:
     """DESC of what is not a table or a view."""
+    if statement.kind == "WORKLOAD IDENTITY":
+        user = lookup.find(account, session, "USER", statement.name)
+        return text_result(_IDENTITY, workload_identity.methods(user))
     record = lookup.find(account, session, statement.kind, statement.name, statement.types)
     kind = lookup.stored_kind(statement.kind)
     if kind == "INTEGRATION":
@@ -29,44 +32,77 @@ def describe(account: Account, session: Session, statement: Describe) -> Result:
         return text_result(["property", "value"], _program(record))
     if kind == "USER":
         return text_result(["property", "value", "default", "description"], _user(record))
-    if kind == "NETWORK RULE":
-        columns: show.Columns = {
-            **show.HEAD,
-            **show.PLACE,
-            **show.OWNER,
-            "comment": show.comment,
-            "type": lambda r: r["TYPE"],
-        }
-        columns |= {"mode": lambda r: r.get("MODE", "INGRESS"), "value_list": lambda r: ",".join(r["VALUE_LIST"])}
-        return text_result(list(columns), [[read(record) for read in columns.values()]])
-    if kind in ("STREAM", "TASK", "SECRET", "WAREHOUSE"):
-        columns = show.KINDS[kind]
-        return text_result(list(columns), [[read(record) for read in columns.values()]])
+    if kind in ("DATABASE", "SCHEMA"):
+        return text_result(["created_on", "name", "kind"], _contents(account, session, record))
+    if (columns := show_kinds.DESCRIBED.get(kind)) is not None:
+        row = {key: read(record) for key, read in columns.items()}
+        if kind == "STREAM":
+            row["stale"] = show_kinds.true(streams.is_stale(account, record))
+        return text_result(list(columns), [list(row.values())])
     raise unsupported(f"DESC {statement.kind}")
 
 
+def _contents(account: Account, session: Session, record: Record) -> list[list[Any]]:
+    """What lies directly in a database or a schema."""
+    place = record["name"]
+    inside = [
+        other
+        for kind, _, other in account.catalog.everything()
+        if kind != "GRANT" and len(other["name"]) == len(place) + 1 and other["name"][: len(place)] == place
+    ]
+    return [
+        [other["created_on"], other["name"][-1], other["kind"]]
+        for other in sorted(guard.visible(account, session, inside), key=lambda r: (r["kind"], r["key"]))
+    ]
+
+
 def _integration(record: Record) -> list[list[Any]]:
-    rows = []
-    for key, value in record.items():
-        if key in _HIDDEN:
-            continue
-        text = ",".join(value) if isinstance(value, list) else show.true(value) if isinstance(value, bool) else value
-        rows.append([key, _INTEGRATION_TYPES.get(type(value), "String"), text, "[]" if isinstance(value, list) else ""])
-    return rows
+    """Sources: the pages DESCRIBE INTEGRATION, CREATE API INTEGRATION and CREATE EXTERNAL ACCESS INTEGRATION."""
+    api = record["type"] == "API"
+    return [_property(key, record.get(key)) for key in (_API if api else _EXTERNAL_ACCESS)]
+
+
+def _property(key: str, value: Any) -> list[Any]:
+    if key == "ENABLED":
+        return [key, "Boolean", show_kinds.true(value), "false"]
+    if key.endswith("S") and key != "COMMENTS":
+        return [key, "List", value if isinstance(value, str) else ",".join(value or []), "[]"]
+    if key == "API_KEY":
+        return [key, "String", query_log.HIDDEN if value else "", ""]
+    return [key, "String", value or "", ""]
+
+
+_API = (
+    "ENABLED", "API_KEY", "API_PROVIDER", "API_AWS_IAM_USER_ARN", "API_AWS_ROLE_ARN", "API_AWS_EXTERNAL_ID",
+    "API_ALLOWED_PREFIXES", "API_BLOCKED_PREFIXES", "COMMENT",
+)  # fmt: skip
+_EXTERNAL_ACCESS = (
+    "ENABLED", "ALLOWED_NETWORK_RULES", "ALLOWED_API_AUTHENTICATION_INTEGRATIONS", "ALLOWED_AUTHENTICATION_SECRETS",
+    "COMMENT",
+)  # fmt: skip
 
 
 def _program(record: Record) -> list[list[Any]]:
+    """Sources: the pages DESCRIBE FUNCTION and DESCRIBE PROCEDURE."""
     signature = "(" + ", ".join(f"{p['name']} {p['type']}" for p in record["parameters"]) + ")"
-    rows = [["signature", signature], ["returns", record["returns"]], ["language", record["language"]]]
+    nulls = "RETURNS NULL ON NULL INPUT" if record.get("strict") else "CALLED ON NULL INPUT"
+    returns = f"{record['returns']}{' NOT NULL' if record.get('not_null') else ''}"
+    rows = [["signature", signature], ["returns", returns], ["language", record["language"]]]
+    rows += [["null handling", nulls], ["volatility", "VOLATILE"]]
     if record["language"] == "EXTERNAL":
         return [
             *rows,
-            ["api_integration", record["integration"]],
-            ["max_batch_rows", record["max_batch_rows"]],
             ["body", record["url"]],
+            ["headers", json.dumps(record.get("headers") or {})],
+            ["context_headers", json.dumps(record.get("context_headers") or [])],
+            ["max_batch_rows", record["max_batch_rows"] or "not set"],
+            ["compression", record.get("compression") or "AUTO"],
+            ["api_integration", record["integration"]],
         ]
-    more = {"runtime_version": "runtime", "packages": "packages", "handler": "handler", "body": "body"}
-    rows += [[label, record[key]] for label, key in more.items()]
+    rows += [["body", record["body"]], ["runtime_version", record["runtime"]]]
+    rows += [["packages", str(list(record["packages"]))], ["handler", record["handler"]]]
+    rows += [["external_access_integrations", ",".join(record.get("integrations") or [])]]
+    rows += [["secrets", json.dumps(record.get("secrets") or {})]]
     return [*rows, ["execute as", record["execute_as"]]] if record["kind"] == "PROCEDURE" else rows
 
 
@@ -81,8 +117,9 @@ def _user(record: Record) -> list[list[Any]]:
         "TYPE",
         "COMMENT",
     ]
+    identity = show_kinds.true(record.get("WORKLOAD_IDENTITY"))
     rows = [["NAME", record["key"], "null", ""], *([key, record.get(key), "null", ""] for key in shown)]
     for key in ("RSA_PUBLIC_KEY", "RSA_PUBLIC_KEY_2"):
         text = record.get(key)
         rows += [[key, text, "null", ""], [f"{key}_FP", users.fingerprint(text) if text else None, "null", ""]]
-    return rows
+    return [*rows, ["HAS_WORKLOAD_IDENTITY", identity, "false", ""]]

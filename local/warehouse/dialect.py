@@ -23,6 +23,8 @@ _CONTEXT: dict[type[exp.Expr], str] = {
     exp.CurrentSchema: "_schema",
     exp.CurrentSession: "_session",
 }
+# Words that DuckDB keeps to itself and Snowflake leaves for names.
+_RESERVED = {"ANALYSE", "ANALYZE", "ASYMMETRIC", "AT", "DEFERRABLE", "DO", "INITIALLY", "PLACING", "SYMMETRIC"}
 _ANONYMOUS_CONTEXT = {"LAST_QUERY_ID": "_last_query"}
 
 
@@ -83,6 +85,7 @@ class Names:
     target: Name | None = None
     read: list[Name] = field(default_factory=list)
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)  # as CREATE TABLE declares them
+    sql: str = ""  # the whole statement
 
 
 def resolve(tree: exp.Expr, place: Place) -> Names:
@@ -127,6 +130,8 @@ def rewrite(tree: exp.Expr, place: Place, replace_call: Callable[[exp.Expr], exp
     def change(node: exp.Expr) -> exp.Expr:
         if type(node) in _CONTEXT:
             return variable(_CONTEXT[type(node)])
+        if isinstance(node, exp.Identifier) and node.name.upper() in _RESERVED and not node.args.get("quoted"):
+            return exp.to_identifier(node.name.upper(), quoted=True)
         if isinstance(node, exp.CurrentTimestamp):
             return variable("_now", "TIMESTAMP") if node.args.get("sysdate") else variable("_now_tz", "TIMESTAMPTZ")
         if isinstance(node, exp.Localtimestamp):
@@ -138,6 +143,8 @@ def rewrite(tree: exp.Expr, place: Place, replace_call: Callable[[exp.Expr], exp
         if isinstance(node, (exp.CurrentTime, exp.Localtime)):
             raise unsupported("CURRENT_TIME")
         if isinstance(node, exp.Anonymous) and node.name.upper() in _ANONYMOUS_CONTEXT:
+            if [item.sql() for item in node.expressions] not in ([], ["-1"]):
+                raise unsupported(node.sql("snowflake"))
             return variable(_ANONYMOUS_CONTEXT[node.name.upper()])
         if type(node) in _MEANING:
             return _MEANING[type(node)](node)

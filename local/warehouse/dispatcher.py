@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from local.warehouse import access, containers, describe, grammar, lookup, objects, show
+from local.warehouse import (
+    access,
+    containers,
+    describe,
+    grammar,
+    grants,
+    guard,
+    lookup,
+    objects,
+    show,
+    show_grants,
+    statement_timeout,
+)
 from local.warehouse.errors import SnowflakeError
 from local.warehouse.procedures import Procedures
 from local.warehouse.results import Result, status
@@ -54,22 +66,29 @@ class Dispatcher:
         """Run one statement for a procedure that runs in the session already."""
         query_id = session.start_statement()
         try:
-            statement = grammar.parse(sql)
-            if not isinstance(statement, Transaction):
-                session.refuse_if_broken()
-            if statement is None:
-                result = self._tables.execute(session, sql, bindings)
-            elif isinstance(statement, Call):
-                result = self._procedures.call(session, statement, bindings)
-            elif isinstance(statement, ExecuteTask):
-                result = self.task_runs.execute(session, statement)
-            else:
-                result = _HANDLERS[type(statement)](self.account, session, statement)
+            with self.account.queries.record(session, query_id, sql), statement_timeout.limited(self.account, session):
+                return self._run(session, sql, bindings, query_id)
         except SnowflakeError as error:
             error.query_id = error.query_id or query_id
             raise
         finally:
             session.last_query_id = query_id
+
+    def _run(self, session: Session, sql: str, bindings: Any, query_id: str) -> Result:
+        self.account.faults.strike(sql)
+        statement = grammar.parse(sql)
+        if not isinstance(statement, Transaction):
+            session.refuse_if_broken()
+        if statement is None:
+            result = self._tables.execute(session, sql, bindings)
+        elif (unseen := guard.check(self.account, session, statement)) is not None:
+            result = unseen
+        elif isinstance(statement, Call):
+            result = self._procedures.call(session, statement, bindings)
+        elif isinstance(statement, ExecuteTask):
+            result = self.task_runs.execute(session, statement)
+        else:
+            result = _HANDLERS[type(statement)](self.account, session, statement)
         result.query_id = query_id
         return result
 
@@ -115,8 +134,8 @@ _HANDLERS: dict[type[Statement], Handler] = {
     Drop: objects.drop,
     Describe: describe.describe,
     Show: show.show,
-    ShowGrants: access.show,
-    Grant: access.grant,
+    ShowGrants: show_grants.show,
+    Grant: grants.grant,
     GrantRole: access.grant_role,
     Use: _use,
     Transaction: _transaction,

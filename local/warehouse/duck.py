@@ -25,6 +25,13 @@ _COUNTED: dict[type[exp.Expr], tuple[str, ...]] = {
 _MERGED = (("inserted", "INSERT", exp.Insert), ("updated", "UPDATE", exp.Update), ("deleted", "DELETE", exp.Var))
 
 
+def fill(session: Session, tree: exp.Insert, parameters: Any = None) -> None:
+    """Run the INSERT behind a CREATE … AS SELECT: nobody else sees its table yet."""
+    cursor = session.connection.cursor()
+    sql = _text(cursor._transform(tree.copy(), parameters).transform(_qualify_macro, copy=False))  # noqa: SLF001
+    session.duck.execute(sql, parameters if tree.find(exp.Placeholder) else None)
+
+
 def run(session: Session, tree: exp.Expr, parameters: Any = None) -> pa.Table:
     """Run a statement; rows of a query, counts of a change, nothing of DDL."""
     if isinstance(tree, exp.Query):

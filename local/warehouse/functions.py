@@ -38,8 +38,11 @@ KNOWN = _words(
     OBJECT_KEYS""",
     # the session and the account
     """CURRENT_USER CURRENT_ROLE CURRENT_WAREHOUSE CURRENT_DATABASE CURRENT_SCHEMA CURRENT_ACCOUNT CURRENT_SESSION
-    CURRENT_VERSION LAST_QUERY_ID SYSTEM$STREAM_HAS_DATA GENERATOR SEQ4""",
+    CURRENT_VERSION LAST_QUERY_ID SYSTEM$STREAM_HAS_DATA SYSTEM$TASK_DEPENDENTS_ENABLE SYSTEM$WAIT GET_DDL GENERATOR
+    SEQ4""",
 )
+# In INFORMATION_SCHEMA.
+_TABLE_FUNCTIONS = _words("TASK_HISTORY QUERY_HISTORY QUERY_HISTORY_BY_SESSION QUERY_HISTORY_BY_USER")
 # Words that stand before a parenthesis without calling anything.
 _NOT_CALLED = _words(
     """SELECT FROM WHERE AND OR NOT IN AS ON USING VALUES VALUE EXISTS CASE WHEN THEN ELSE END OVER BY HAVING LIMIT
@@ -136,7 +139,7 @@ def check(sql: str, own: set[str]) -> None:
         if len(parts) == 1 and token.kind == WORD and name in KNOWN:
             _check_arguments(sql, token)
             continue
-        if name in own or (parts[-2:-1] == ("INFORMATION_SCHEMA",) and name == "TASK_HISTORY"):
+        if name in own or (parts[-2:-1] == ("INFORMATION_SCHEMA",) and name in _TABLE_FUNCTIONS):
             continue
         if name.startswith("SYSTEM$"):
             raise unsupported(name)

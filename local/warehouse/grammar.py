@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from local.warehouse import alter_grammar, clauses, grants_grammar, programs_grammar, rules, tasks_grammar
-from local.warehouse.errors import unsupported
+from local.warehouse import alter_grammar, clauses, grants_grammar, kinds, programs_grammar, rules, tasks_grammar
+from local.warehouse.errors import compilation_error, unsupported
 from local.warehouse.lexer import END, STRING, WORD, Reader
 from local.warehouse.statements import (
     Call,
@@ -23,7 +23,7 @@ from local.warehouse.statements import (
 
 TABLE_KINDS = ("TABLE", "VIEW", "SEQUENCE")
 # Longest first: EXTERNAL FUNCTION before FUNCTION.
-KINDS = sorted(clauses.KINDS, key=len, reverse=True)
+KINDS = sorted(kinds.KINDS, key=len, reverse=True)
 INTEGRATIONS = ("API INTEGRATION", "EXTERNAL ACCESS INTEGRATION")
 PLURALS = {
     **{kind + "S": kind for kind in KINDS if not kind.startswith("EXTERNAL")},
@@ -80,7 +80,8 @@ def _refuse_unknown(reader: Reader, verb: str) -> None:
 
 def _create(reader: Reader) -> Statement | None:
     reader.next()
-    replace = reader.words("OR", "REPLACE")
+    alter = reader.words("OR", "ALTER")
+    replace = not alter and reader.words("OR", "REPLACE")
     modifiers = {word for word in ("SECURE", "TEMPORARY", "TEMP", "TRANSIENT") if reader.words(word)}
     if reader.peek().is_word("DATABASE") and reader.peek(1).is_word("ROLE"):
         raise unsupported("DATABASE ROLE")
@@ -91,7 +92,13 @@ def _create(reader: Reader) -> Statement | None:
     wrong = modifiers - ({"SECURE"} if kind.endswith(("FUNCTION", "PROCEDURE")) else {"TRANSIENT"})
     if wrong or (modifiers and kind not in ("FUNCTION", "EXTERNAL FUNCTION", "PROCEDURE", "DATABASE", "SCHEMA")):
         raise unsupported(f"CREATE {' '.join(sorted(modifiers))} {kind}")
+    if alter and kind not in kinds.OR_ALTER:
+        raise unsupported(f"CREATE OR ALTER {kind}")
     absent = reader.words("IF", "NOT", "EXISTS")
+    if absent and (replace or alter):
+        raise compilation_error(
+            1004, "42601", f"OR {'ALTER' if alter else 'REPLACE'} and IF NOT EXISTS exclude each other."
+        )
     name = reader.name()
     if kind in ("FUNCTION", "PROCEDURE", "EXTERNAL FUNCTION"):
         values, extra = programs_grammar.read(reader, kind)
@@ -103,8 +110,8 @@ def _create(reader: Reader) -> Statement | None:
     else:
         if kind == "WAREHOUSE":
             reader.words("WITH")
-        values, extra = clauses.read_clauses(reader, clauses.KINDS[kind], kind), {}
-    return Create(reader.sql, kind, name, values, replace, absent, extra)
+        values, extra = clauses.read_clauses(reader, kinds.KINDS[kind], kind), {}
+    return Create(reader.sql, kind, name, values, replace, absent, extra, alter)
 
 
 def _alter(reader: Reader) -> Statement | None:
@@ -116,7 +123,8 @@ def _alter(reader: Reader) -> Statement | None:
         _refuse_unknown(reader, "ALTER")
         return None
     here = reader.words("IF", "EXISTS")
-    return alter_grammar.read(reader, kind, reader.name(), here)
+    name = reader.name()
+    return alter_grammar.read(reader, kind, name, here, _types(reader, kind))
 
 
 def _types(reader: Reader, kind: str) -> tuple[str, ...] | None:
@@ -154,6 +162,11 @@ def _show(reader: Reader) -> Statement | None:
     reader.next()
     if reader.words("GRANTS"):
         return grants_grammar.show(reader)
+    if reader.words("FUTURE", "GRANTS"):
+        return grants_grammar.show_future(reader)
+    if reader.words("USER", "WORKLOAD", "IDENTITY", "AUTHENTICATION", "METHODS"):
+        reader.expect_words("FOR", "USER")
+        return Describe(reader.sql, "WORKLOAD IDENTITY", reader.name(1))
     terse = reader.words("TERSE")
     for plural in sorted(PLURALS, key=len, reverse=True):
         if reader.words(*plural.split()):
@@ -163,8 +176,10 @@ def _show(reader: Reader) -> Statement | None:
     like = scope = starts = limit = None
     if reader.words("LIKE"):
         like = reader.string()
-    if reader.words("IN"):
+    if reader.words("IN") or (PLURALS[plural] == "PARAMETER" and reader.words("FOR")):
         scope = _scope(reader)
+    if scope and scope[0] in ("TASK", "WAREHOUSE", "SESSION") and PLURALS[plural] != "PARAMETER":
+        raise unsupported(f"SHOW {plural} IN {scope[0]}")
     if reader.words("STARTS", "WITH"):
         starts = reader.string()
     if reader.words("LIMIT"):
@@ -173,9 +188,9 @@ def _show(reader: Reader) -> Statement | None:
 
 
 def _scope(reader: Reader) -> tuple[str, tuple[str, ...]]:
-    for kind in ("ACCOUNT", "DATABASE", "SCHEMA", "TABLE", "VIEW"):
+    for kind in ("ACCOUNT", "DATABASE", "SCHEMA", "TABLE", "VIEW", "TASK", "WAREHOUSE", "SESSION"):
         if reader.words(kind):
-            named = kind != "ACCOUNT" and reader.peek().kind in (WORD, "quoted")
+            named = kind not in ("ACCOUNT", "SESSION") and reader.peek().kind in (WORD, "quoted")
             return kind, reader.name() if named and not reader.peek().is_word("STARTS", "LIMIT") else ()
     return "SCHEMA", reader.name(2)
 

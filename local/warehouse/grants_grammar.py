@@ -156,3 +156,15 @@ def show(reader: Reader) -> ShowGrants:
     if reader.peek().kind != "end":
         raise unsupported("SHOW GRANTS " + reader.peek().value)
     return ShowGrants(reader.sql, "TO", "CURRENT USER", ())
+
+
+def show_future(reader: Reader) -> ShowGrants:
+    """SHOW FUTURE GRANTS { IN { DATABASE | SCHEMA } name | TO ROLE r }."""
+    if reader.words("TO"):
+        reader.expect_words("ROLE")
+        return ShowGrants(reader.sql, "FUTURE TO", "ROLE", (reader.identifier(),))
+    reader.expect_words("IN")
+    for kind in ("DATABASE", "SCHEMA"):
+        if reader.words(kind):
+            return ShowGrants(reader.sql, "FUTURE IN", kind, reader.name())
+    raise reader.unexpected("DATABASE or SCHEMA")

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from local.warehouse.errors import SnowflakeError
 
@@ -61,6 +62,16 @@ class TableLocks:
             for name in [name for name, owner in self._holders.items() if owner == holder]:
                 del self._holders[name]
             self._changed.notify_all()
+
+    @contextmanager
+    def creating(self, name: str, session_id: str, timeout: float) -> Iterator[None]:
+        """One CREATE of a name at a time: of two with IF NOT EXISTS, the second finds what the first made."""
+        holder = f"{session_id} CREATE"
+        self.take(f"CREATE {name}", holder, timeout)
+        try:
+            yield
+        finally:
+            self.release(holder)
 
     def held(self) -> dict[str, str]:
         """Holder by name, for SHOW LOCKS and tests."""

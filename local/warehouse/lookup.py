@@ -37,11 +37,24 @@ def key_of(kind: str, name: Name, types: tuple[str, ...] | None) -> str:
     return dotted(name) if types is None else signature(name, types)
 
 
-def find(account: Account, session: Session, kind: str, name: Name, types: tuple[str, ...] | None = None) -> Record:
-    """The object, or 002003. `API INTEGRATION` finds only integrations of that type."""
+def look(
+    account: Account, session: Session, kind: str, name: Name, types: tuple[str, ...] | None = None
+) -> Record | None:
+    """The object, database or schema, or None. `API INTEGRATION` finds only integrations of that type."""
     full = full_name(kind, name, session)
     record = account.catalog.get(stored_kind(kind), key_of(kind, full, types))
     wanted = {"API INTEGRATION": "API", "EXTERNAL ACCESS INTEGRATION": "EXTERNAL_ACCESS"}.get(kind)
-    if record is None or (wanted is not None and record["type"] != wanted):
-        raise missing("INTEGRATION" if wanted else kind, key_of(kind, full, types))
+    return None if record is None or (wanted is not None and record["type"] != wanted) else record
+
+
+def find(account: Account, session: Session, kind: str, name: Name, types: tuple[str, ...] | None = None) -> Record:
+    """The object, or 002003. `API INTEGRATION` finds only integrations of that type."""
+    record = look(account, session, kind, name, types)
+    if record is None:
+        raise missing(title(kind), key_of(kind, full_name(kind, name, session), types))
     return record
+
+
+def title(kind: str) -> str:
+    """What a message calls an object of this kind."""
+    return "INTEGRATION" if kind.endswith("INTEGRATION") else kind

@@ -7,13 +7,26 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from local.warehouse import access, containers, external_functions, iam_user, programs, rules, streams, tasks, users
+from local.warehouse import (
+    access,
+    containers,
+    external_functions,
+    iam_user,
+    program_changes,
+    programs,
+    rules,
+    streams,
+    task_graphs,
+    tasks,
+    users,
+)
 from local.warehouse.catalog import Record
 from local.warehouse.errors import compilation_error, exists, unsupported
-from local.warehouse.lookup import EXECUTED, find, key_of, stored_kind
+from local.warehouse.lookup import EXECUTED, find, key_of, look, stored_kind
 from local.warehouse.names import dotted, full_name
 from local.warehouse.programs_grammar import signature_type
 from local.warehouse.results import Result, status
+from local.warehouse.session import LONGEST_WAIT
 from local.warehouse.statements import Alter, Comment, Create, Drop, Name
 
 if TYPE_CHECKING:
@@ -77,27 +90,55 @@ _MAKE: dict[str, Make] = {
 
 
 def create(account: Account, session: Session, statement: Create) -> Result:
-    """CREATE [OR REPLACE] … [IF NOT EXISTS]."""
+    """CREATE [OR REPLACE | OR ALTER] … [IF NOT EXISTS]."""
     session.commit()
-    if statement.kind in ("DATABASE", "SCHEMA"):
-        return containers.create(account, session, statement)
     name = full_name(statement.kind, statement.name, session)
+    with account.locks.creating(f"{stored_kind(statement.kind)} {dotted(name)}", session.id, LONGEST_WAIT):
+        return _create(account, session, statement, name)
+
+
+def _create(account: Account, session: Session, statement: Create, name: Name) -> Result:
+    if statement.kind in ("DATABASE", "SCHEMA"):
+        if statement.or_alter and (container := account.catalog.get(statement.kind, name)) is not None:
+            return _become(account, container, dict(statement.clauses))
+        return containers.create(account, session, statement)
     if len(name) == 3:
         account.need_schema(name[:2])
     stored = stored_kind(statement.kind)
     types = _signature(statement)
     key = key_of(statement.kind, name, types)
     old = account.catalog.get(stored, key)
+    if old is not None and statement.or_alter:
+        if statement.kind == "TASK":
+            return tasks.become(account, session, statement, old)
+        return _become(account, old, _made(account, session, statement, name))
     if old is not None and not statement.or_replace:
         if statement.if_not_exists:
             return status(f"{name[-1]} already exists, statement succeeded.")
         raise exists(key)
     _refuse_other_kind(account, stored, name)
-    values = _MAKE[statement.kind](account, session, statement, name)
+    values = _made(account, session, statement, name)
     if old is not None and not statement.extra.get("copy_grants"):
         access.forget_grants(account, stored, key)
     account.catalog.add(stored, name, session.role, key=key, **values)
     return status(f"{_title(statement.kind)} {name[-1]} successfully created.")
+
+
+def _made(account: Account, session: Session, statement: Create, name: Name) -> dict[str, Any]:
+    """The record's values; of programs with what GET_DDL says beside them."""
+    values = _MAKE[statement.kind](account, session, statement, name)
+    if "parameters" not in statement.extra:
+        return values
+    shown = {"secure": statement.extra["secure"], "not_null": statement.extra["not_null"]}
+    return values | shown | {"compression": statement.clauses.get("COMPRESSION")}
+
+
+def _become(account: Account, record: Record, values: dict[str, Any]) -> Result:
+    """CREATE OR ALTER of what exists: it keeps its grants, its owner and its state, and loses what is not said."""
+    kept = {"kind", "name", "key", "id", "owner", "created_on", "state", "imported"}
+    gone = dict.fromkeys(set(record) - kept - set(values))
+    account.catalog.change(record, **gone, **{key: value for key, value in values.items() if key != "state"})
+    return status(f"{_title(record['kind'])} {record['name'][-1]} successfully altered.")
 
 
 def _title(kind: str) -> str:
@@ -126,12 +167,10 @@ def _refuse_other_kind(account: Account, kind: str, name: Name) -> None:
 def alter(account: Account, session: Session, statement: Alter) -> Result:
     """ALTER … SET, UNSET and what single kinds have beyond that."""
     session.commit()
-    try:
-        record = find(account, session, statement.kind, statement.name)
-    except Exception:
-        if statement.if_exists:
-            return status(EXECUTED)
-        raise
+    record = look(account, session, statement.kind, statement.name, statement.types)
+    if record is None and statement.if_exists:
+        return status(EXECUTED)
+    record = record or find(account, session, statement.kind, statement.name, statement.types)
     if statement.kind == "TASK":
         return tasks.alter(account, session, statement, record)
     if statement.action in ("RESUME", "SUSPEND"):
@@ -140,16 +179,16 @@ def alter(account: Account, session: Session, statement: Alter) -> Result:
     values = dict(statement.clauses)
     if statement.kind == "EXTERNAL ACCESS INTEGRATION":
         values = _references(account, session, values)
-    elif (
-        statement.kind == "NETWORK RULE"
-        and values.get("VALUE_LIST") is not None
-        and record["TYPE"].endswith("HOST_PORT")
-    ):
-        rules.host_ports(values["VALUE_LIST"], record["TYPE"])
+    elif statement.kind == "NETWORK RULE" and values.get("VALUE_LIST") is not None:
+        rules.value_list(values["VALUE_LIST"], record["TYPE"])
     elif statement.kind == "SECRET":
         users.check_secret(record, values)
     elif statement.kind == "USER":
         values = users.user_values(record | values)
+    elif statement.kind in ("FUNCTION", "PROCEDURE"):
+        values = program_changes.values(account, session, record, values)
+    elif statement.kind == "STREAM":
+        values = {key.lower(): value or "" for key, value in values.items()}
     account.catalog.change(record, **values)
     return status(EXECUTED)
 
@@ -159,13 +198,14 @@ def drop(account: Account, session: Session, statement: Drop) -> Result:
     session.commit()
     if statement.kind in ("DATABASE", "SCHEMA"):
         return containers.drop(account, session, statement)
-    try:
-        record = find(account, session, statement.kind, statement.name, statement.types)
-    except Exception:
-        if statement.if_exists:
-            return status("Drop statement executed successfully (object already dropped).")
-        raise
+    record = look(account, session, statement.kind, statement.name, statement.types)
+    if record is None and statement.if_exists:
+        return status("Drop statement executed successfully (object already dropped).")
+    record = record or find(account, session, statement.kind, statement.name, statement.types)
     _refuse_in_use(account, statement.kind, record)
+    if statement.kind == "TASK":
+        task_graphs.refuse_replacing(account, record)
+        task_graphs.forget(account, record)
     if statement.kind == "STREAM":
         with session.change([record["key"]]):
             streams.drop(account, session, record)
@@ -178,8 +218,6 @@ def drop(account: Account, session: Session, statement: Drop) -> Result:
 
 
 def _refuse_in_use(account: Account, kind: str, record: Record) -> None:
-    if kind == "TASK" and record.get("state") == "started":
-        return
     users = []
     if kind == "NETWORK RULE":
         users = [
@@ -198,12 +236,10 @@ def comment(account: Account, session: Session, statement: Comment) -> Result:
     session.commit()
     if statement.kind == "COLUMN":
         return _comment_column(account, session, statement)
-    try:
-        record = find(account, session, statement.kind, statement.name)
-    except Exception:
-        if statement.if_exists:
-            return status(EXECUTED)
-        raise
+    record = look(account, session, statement.kind, statement.name)
+    if record is None and statement.if_exists:
+        return status(EXECUTED)
+    record = record or find(account, session, statement.kind, statement.name)
     key = "COMMENT" if "COMMENT" in record else "comment"
     account.catalog.change(record, **{key: statement.text})
     return status(EXECUTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.warehouse import clauses
+from local.warehouse import clauses, kinds
 from local.warehouse.errors import compilation_error, invalid_value, missing_option, unsupported
 from local.warehouse.lexer import END, Reader
 from local.warehouse.statements import Parameter
@@ -90,7 +90,7 @@ def read(reader: Reader, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     not_null = reader.words("NOT", "NULL")
     if not not_null:
         reader.words("NULL")
-    values = clauses.read_clauses(reader, clauses.KINDS[kind], kind)
+    values = clauses.read_clauses(reader, kinds.KINDS[kind], kind)
     reader.expect_words("AS")
     body = reader.string()
     extra = {"parameters": parameters, "returns": returns, "not_null": not_null, "body": body}

@@ -1,22 +1,27 @@
 """What a statement's values must satisfy whatever the account holds. Pure Python.
 
-Sources: the pages CREATE NETWORK RULE, CREATE TASK, CREATE API INTEGRATION, CREATE EXTERNAL FUNCTION, CREATE USER.
+Sources: the pages CREATE NETWORK RULE, CREATE SECRET, CREATE API INTEGRATION, CREATE EXTERNAL ACCESS INTEGRATION,
+CREATE EXTERNAL FUNCTION, CREATE FUNCTION, CREATE PROCEDURE, CREATE USER and CREATE WAREHOUSE; tasks: `task_rules`.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
-from local.warehouse.errors import compilation_error, invalid_property, invalid_value, missing_option
+from local.warehouse import task_rules
+from local.warehouse.errors import SnowflakeError, compilation_error, invalid_property, invalid_value, missing_option
 from local.warehouse.statements import Alter, Create, Statement
 
 _HOST = re.compile(r"(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?(:\d{1,5})?")
-_MINUTES = re.compile(r"(\d+)\s+(MINUTES?|HOURS?|SECONDS?|M|H|S)", re.IGNORECASE)
+_ENDPOINT = re.compile(r"vpce-[0-9a-z]+")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 _PREFIX = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(/.*)?", re.IGNORECASE)
+ANYWHERE = ("0.0.0.0:443", "0.0.0.0:80")  # the page's own way to allow every host at these ports
+MODES = {"HOST_PORT": ("EGRESS",), "PRIVATE_HOST_PORT": ("EGRESS",), "IPV4": ("INGRESS", "INTERNAL_STAGE"),
+         "AWSVPCEID": ("INGRESS", "INTERNAL_STAGE")}  # fmt: skip
 SERVICE_FORBIDS = ("PASSWORD", "FIRST_NAME", "LAST_NAME", "MUST_CHANGE_PASSWORD")
-INTERVAL = "USER_TASK_MINIMUM_TRIGGER_INTERVAL_IN_SECONDS"
 
 
 def check(statement: Statement) -> None:
@@ -30,32 +35,64 @@ def check(statement: Statement) -> None:
         _secret(values)
     elif statement.kind == "API INTEGRATION":
         _api_integration(values)
+    elif statement.kind == "EXTERNAL ACCESS INTEGRATION":
+        _external_access(statement)
     elif statement.kind == "EXTERNAL FUNCTION":
         _external_function(statement)
+    elif statement.kind in ("FUNCTION", "PROCEDURE"):
+        _program(statement)
     elif statement.kind == "USER":
         _user(values)
+    elif statement.kind == "WAREHOUSE":
+        _warehouse(values)
     elif statement.kind == "TASK":
-        _task(statement)
-    elif statement.kind == "EXTERNAL ACCESS INTEGRATION" and isinstance(statement, Create) and statement.if_not_exists:
-        raise compilation_error(1003, "42000", "syntax error: EXTERNAL ACCESS INTEGRATION has no IF NOT EXISTS.")
+        task_rules.check(statement)
 
 
 def _network_rule(values: dict[str, Any], complete: bool) -> None:
-    kind = values.get("TYPE", "")
-    if not kind.endswith("HOST_PORT"):
+    kind = values.get("TYPE")
+    if not complete or kind is None:
         return
-    if complete and values.get("MODE", "INGRESS") != "EGRESS":
-        raise invalid_value(values.get("MODE", "INGRESS"), "MODE", f"EGRESS for TYPE = {kind}")
-    host_ports(values.get("VALUE_LIST", []), kind)
+    mode = values.get("MODE", "INGRESS")
+    if mode not in MODES[kind]:
+        raise invalid_value(mode, "MODE", f"{' or '.join(MODES[kind])} for TYPE = {kind} (without MODE it is INGRESS)")
+    value_list(values["VALUE_LIST"], kind)
 
 
-def host_ports(values: list[str], kind: str) -> None:
-    """Hosts with an optional port; PRIVATE_HOST_PORT takes exactly one."""
-    for value in values:
-        if value not in ("0.0.0.0:443", "0.0.0.0:80", "0.0.0.0") and not _HOST.fullmatch(value):  # noqa: S104
-            raise invalid_value(value, "VALUE_LIST", "domain names with an optional port, api.example.com:443")
-    if kind.startswith("PRIVATE") and len(values) != 1:
+def value_list(values: list[str], kind: str) -> None:
+    """Raise for what a network rule of this type cannot list."""
+    if not values:
+        raise invalid_value("()", "VALUE_LIST", "one value or more")
+    if kind.endswith("HOST_PORT"):
+        for value in values:
+            _host_port(value, kind)
+    elif kind == "IPV4":
+        for value in values:
+            _ipv4(value)
+    elif not all(_ENDPOINT.fullmatch(value) for value in values):
+        raise invalid_value(", ".join(values), "VALUE_LIST", "ids of VPC endpoints, vpce-…")
+    if kind == "PRIVATE_HOST_PORT" and len(values) != 1:
         raise invalid_value(", ".join(values), "VALUE_LIST", "exactly one domain for PRIVATE_HOST_PORT")
+
+
+def _host_port(value: str, kind: str) -> None:
+    """A domain with an optional port: 443 without one, 0 for all."""
+    if value in ANYWHERE and kind == "HOST_PORT":
+        return
+    port = value.rpartition(":")[2] if ":" in value else "443"
+    if not _HOST.fullmatch(value) or (kind.startswith("PRIVATE") and value.startswith("*")):
+        raise invalid_value(
+            value, "VALUE_LIST", "domain names with an optional port, api.example.com:443; no addresses"
+        )
+    if int(port) > 65_535:
+        raise invalid_value(value, "VALUE_LIST", "ports from 1 to 65535, and 0 for all of them")
+
+
+def _ipv4(value: str) -> None:
+    try:
+        ipaddress.IPv4Network(value)
+    except ValueError:
+        raise invalid_value(value, "VALUE_LIST", "IPv4 addresses and ranges, 203.0.113.0/24") from None
 
 
 def _secret(values: dict[str, Any]) -> None:
@@ -67,22 +104,48 @@ def _secret(values: dict[str, Any]) -> None:
 
 
 def _api_integration(values: dict[str, Any]) -> None:
-    if "API_AWS_ROLE_ARN" in values and not _ROLE.fullmatch(values["API_AWS_ROLE_ARN"]):
-        raise invalid_value(values["API_AWS_ROLE_ARN"], "API_AWS_ROLE_ARN", "arn:aws:iam::<account>:role/<name>")
-    for prefix in [*values.get("API_ALLOWED_PREFIXES", []), *values.get("API_BLOCKED_PREFIXES", [])]:
-        if not _PREFIX.fullmatch(prefix):
-            raise invalid_value(prefix, "API_ALLOWED_PREFIXES", "https:// URLs")
+    if (role := values.get("API_AWS_ROLE_ARN")) is not None and not _ROLE.fullmatch(role):
+        raise invalid_value(role, "API_AWS_ROLE_ARN", "arn:aws:iam::<account>:role/<name>")
+    for key in ("API_ALLOWED_PREFIXES", "API_BLOCKED_PREFIXES"):
+        for prefix in values.get(key) or []:
+            if not _PREFIX.fullmatch(prefix):
+                raise invalid_value(prefix, key, "https:// URLs")
     if values.get("API_ALLOWED_PREFIXES") == []:
         raise missing_option("API_ALLOWED_PREFIXES")
 
 
+def _external_access(statement: Create | Alter) -> None:
+    if isinstance(statement, Create) and statement.if_not_exists:
+        raise _no_if_not_exists("EXTERNAL ACCESS INTEGRATION")
+    if statement.clauses.get("ALLOWED_NETWORK_RULES") == []:
+        raise missing_option("ALLOWED_NETWORK_RULES")
+
+
+def _no_if_not_exists(kind: str) -> SnowflakeError:
+    return compilation_error(1003, "42000", f"syntax error: {kind} has no IF NOT EXISTS.")
+
+
 def _external_function(statement: Create | Alter) -> None:
     if isinstance(statement, Create) and statement.if_not_exists:
-        raise compilation_error(1003, "42000", "syntax error: EXTERNAL FUNCTION has no IF NOT EXISTS.")
+        raise _no_if_not_exists("EXTERNAL FUNCTION")
     if isinstance(statement, Create) and not _PREFIX.fullmatch(statement.extra["body"]):
         raise invalid_value(statement.extra["body"], "url", "an https:// URL")
-    if statement.clauses.get("MAX_BATCH_ROWS", 1) < 1:
-        raise invalid_value(str(statement.clauses["MAX_BATCH_ROWS"]), "MAX_BATCH_ROWS", "1 and more")
+    _batch(statement.clauses)
+
+
+def _batch(values: dict[str, Any]) -> None:
+    if (size := values.get("MAX_BATCH_ROWS")) is not None and size < 1:
+        raise invalid_value(str(size), "MAX_BATCH_ROWS", "1 and more")
+
+
+def _program(statement: Create | Alter) -> None:
+    values = statement.clauses
+    _batch(values)
+    keys = [key for key, _ in values.get("SECRETS") or []]
+    if len(keys) != len(set(keys)):
+        raise invalid_value(", ".join(keys), "SECRETS", "each name once")
+    if isinstance(statement, Create) and keys and not values.get("EXTERNAL_ACCESS_INTEGRATIONS"):
+        raise missing_option("EXTERNAL_ACCESS_INTEGRATIONS (SECRETS come through one that allows them)")
 
 
 def _user(values: dict[str, Any]) -> None:
@@ -92,34 +155,7 @@ def _user(values: dict[str, Any]) -> None:
                 raise invalid_property(key, "USER of TYPE = SERVICE")
 
 
-def _task(statement: Create | Alter) -> None:
-    values = statement.clauses
-    if (interval := values.get(INTERVAL)) is not None and not 10 <= interval <= 604800:
-        raise invalid_value(str(interval), INTERVAL, "10 to 604800")
-    if (failures := values.get("SUSPEND_TASK_AFTER_NUM_FAILURES")) is not None and failures < 0:
-        raise invalid_value(str(failures), "SUSPEND_TASK_AFTER_NUM_FAILURES", "0 (never) and more")
-    if "WAREHOUSE" in values and "USER_TASK_MANAGED_INITIAL_WAREHOUSE_SIZE" in values:
-        raise compilation_error(
-            1420, "22023", "WAREHOUSE and USER_TASK_MANAGED_INITIAL_WAREHOUSE_SIZE exclude each other."
-        )
-    if isinstance(statement, Create):
-        if statement.extra["after"] and "SCHEDULE" in values:
-            raise compilation_error(91083, "0A000", "A task with a predecessor cannot have a SCHEDULE.")
-        if not statement.extra["after"] and "SCHEDULE" not in values and statement.extra["when"] is None:
-            raise compilation_error(
-                91088, "0A000", "A task needs a SCHEDULE, a predecessor (AFTER) or a WHEN with a stream."
-            )
-    if "SCHEDULE" in values and values["SCHEDULE"] is not None:
-        schedule(values["SCHEDULE"])
-
-
-def schedule(text: str) -> int | tuple[str, str]:
-    """Seconds of `'5 MINUTES'`, or (cron expression, time zone) of `'USING CRON 0 6 * * * UTC'`."""
-    if match := _MINUTES.fullmatch(text.strip()):
-        seconds = int(match[1]) * {"S": 1, "M": 60, "H": 3600}[match[2][0].upper()]
-        if 10 <= seconds <= 691200:
-            return seconds
-    words = text.split()
-    if [word.upper() for word in words[:2]] == ["USING", "CRON"] and len(words) == 8:
-        return " ".join(words[2:7]), words[7]
-    raise invalid_value(text, "SCHEDULE", "'<n> MINUTES' or 'USING CRON <five fields> <time zone>'")
+def _warehouse(values: dict[str, Any]) -> None:
+    least, most = values.get("MIN_CLUSTER_COUNT"), values.get("MAX_CLUSTER_COUNT")
+    if least is not None and most is not None and least > most:
+        raise invalid_value(str(least), "MIN_CLUSTER_COUNT", f"up to MAX_CLUSTER_COUNT = {most}")

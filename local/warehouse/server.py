@@ -72,6 +72,7 @@ class Server:
                 Route("/_warehouse/chunks/{result}/{number:int}", self.chunk, methods=get),
                 Route("/_warehouse/health", self.health, methods=get),
                 Route("/_warehouse/state", self.state, methods=get),
+                Route("/_warehouse/faults", self._guarded(self.fault), methods=post),
             ],
             lifespan=_lifespan,
         )
@@ -261,6 +262,10 @@ class Server:
     async def health(self, _request: Request) -> Response:
         """GET /_warehouse/health."""
         return JSONResponse({"status": "ok"})
+
+    def fault(self, _request: Request, body: dict[str, Any]) -> None:
+        """POST /_warehouse/faults: let statements fail, `{"matching": "ALTER TASK", "number": 91423, "times": 2}`."""
+        self.account.faults.add(body)
 
     async def state(self, _request: Request) -> Response:
         """GET /_warehouse/state: objects, grants, tasks and locks, without any secret."""

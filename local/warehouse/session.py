@@ -76,6 +76,7 @@ class Session:
         self.last_query_id = ""
         self.current_query_id = ""
         self.depth = 0
+        self.deadline: float | None = None
         self.busy = threading.RLock()
         self.clock = datetime.datetime.now(datetime.UTC)
 
@@ -113,6 +114,7 @@ class Session:
 
     def start_statement(self) -> str:
         """A new query id; and what CURRENT_USER(), SYSDATE() and their like return in this statement."""
+        self.refuse_if_late()
         query_id = self.current_query_id = str(uuid.uuid4())
         if self.transaction is not None and self.transaction.broken:
             return query_id  # DuckDB takes nothing but ROLLBACK now
@@ -130,6 +132,11 @@ class Session:
         self.duck.execute(texts)
         self.set_clock(datetime.datetime.now(datetime.UTC))
         return query_id
+
+    def refuse_if_late(self) -> None:
+        """Raise 000604 if the statement that runs has used up its time; `statement_timeout` says how much it had."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise SnowflakeError(604, "57014", "SQL execution canceled")
 
     def set_clock(self, now: datetime.datetime) -> None:
         """What SYSDATE() and CURRENT_TIMESTAMP() return until the next statement."""
@@ -196,7 +203,7 @@ class Session:
         transaction = self.transaction
         try:
             for table in sorted(tables):
-                self.locks.take(table, self.id, min(LONGEST_WAIT, float(self.parameter("LOCK_TIMEOUT"))))
+                self.locks.take(table, self.id, self._patience())
             if not transaction.begun:
                 self.duck.execute("BEGIN")
                 transaction.begun = True
@@ -209,6 +216,24 @@ class Session:
             raise
         if own:
             self.commit()
+
+    @contextmanager
+    def definition(self, tables: list[str]) -> Iterator[Transaction]:
+        """Run DDL: it commits what is open before it, and itself at its end, whatever AUTOCOMMIT says."""
+        self.commit()
+        self.begin()
+        try:
+            with self.change(tables) as transaction:
+                yield transaction
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+
+    def _patience(self) -> float:
+        """Seconds to wait for a lock."""
+        left = LONGEST_WAIT if self.deadline is None else max(self.deadline - time.monotonic(), 0)
+        return min(LONGEST_WAIT, float(self.parameter("LOCK_TIMEOUT")), left)
 
     def begin_again(self) -> list[Change]:
         """Begin DuckDB's transaction anew, with the newest rows, locks and streams kept; the changes to make again."""

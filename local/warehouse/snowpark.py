@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from local.warehouse import egress
 from local.warehouse.errors import SnowflakeError, unsupported
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class DataFrame(_Refusing):
     def collect(self) -> list[Row]:
         """Run it and return all rows. Raises SnowparkSQLException for what is refused."""
         try:
-            result = self._execute(self._text, self._params)
+            with egress.only(None):
+                result = self._execute(self._text, self._params)
         except SnowflakeError as error:
             raise SnowparkSQLException(error) from error
         return [Row.of(list(result.table.column_names), row) for row in result.rows]

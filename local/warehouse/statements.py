@@ -37,6 +37,7 @@ class Create(Statement):
     or_replace: bool = False
     if_not_exists: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+    or_alter: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Alter(Statement):
     if_exists: bool = False
     clauses: dict[str, Any] = field(default_factory=dict)
     extra: Any = None
+    types: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Show(Statement):
 
 @dataclass(frozen=True)
 class ShowGrants(Statement):
-    """SHOW GRANTS; `direction` is TO, ON, OF."""
+    """SHOW [FUTURE] GRANTS; `direction` is TO, ON, OF, FUTURE IN, FUTURE TO."""
 
     direction: str
     kind: str

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from local.warehouse import guard, privileges
 from local.warehouse.catalog import Record
 from local.warehouse.errors import compilation_error, invalid_value, missing, unsupported
 from local.warehouse.lexer import Reader
@@ -101,11 +102,16 @@ def capture(account: Account, session: Session, table: Name, since: int) -> None
     )
 
 
+def is_stale(account: Account, stream: Record) -> bool:
+    """Was the stream's table dropped or replaced since?"""
+    record = account.catalog.get("TABLE", tuple(stream["table"]))
+    return record is None or bool(record["id"] != stream["table_id"])
+
+
 def need_fresh(account: Account, stream: Record) -> Name:
     """The stream's table; raises if it was dropped or replaced since."""
     table: Name = tuple(stream["table"])
-    record = account.catalog.get("TABLE", table)
-    if record is None or record["id"] != stream["table_id"]:
+    if is_stale(account, stream):
         raise compilation_error(
             91901,
             "42601",
@@ -175,6 +181,7 @@ def replace_has_data(account: Account, session: Session, node: exp.Expr) -> exp.
     if len(arguments) != 1 or not isinstance(arguments[0], exp.Literal):
         raise invalid_value(node.sql("snowflake"), "SYSTEM$STREAM_HAS_DATA", "one stream's name as a string")
     name = full_name("STREAM", Reader(arguments[0].name).name(), session)
+    guard.need(account, session, account.catalog.need("STREAM", name), privileges.READ)
     return exp.Boolean(this=has_data(account, session, name))
 
 

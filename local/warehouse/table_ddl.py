@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
 from local.warehouse import dialect
-from local.warehouse.errors import compilation_error, missing, unsupported
+from local.warehouse.errors import compilation_error, invalid_value, missing, unsupported
+from local.warehouse.lexer import END, Reader
 from local.warehouse.names import dotted, full_name
 from local.warehouse.results import Result, text_result
 from local.warehouse.statements import Name
@@ -39,6 +41,8 @@ def type_text(kind: exp.DataType) -> str:
         text, base = text.replace(base, "VARCHAR"), "VARCHAR"
     if base in ("INT", "INTEGER", "BIGINT", "SMALLINT", "TINYINT"):
         text = base = "NUMBER"
+    if base == "NUMBER" and "(" in text and "," not in text:
+        text = text.replace(")", ",0)")
     if base in ("DOUBLE", "REAL"):
         return "FLOAT"
     if base.startswith("TIME") and "(" not in text:
@@ -62,23 +66,33 @@ def column(definition: exp.ColumnDef) -> dict[str, Any]:
         if isinstance(kind, exp.NotNullColumnConstraint):
             found["null"] = bool(kind.args.get("allow_null"))
         elif isinstance(kind, exp.DefaultColumnConstraint):
-            found["default"] = kind.this.sql("snowflake")
+            found["default"] = _default_text(kind.this)
         elif isinstance(kind, _IDENTITY):
             start, step = (kind.args.get(key) for key in ("start", "increment"))
             order = "NOORDER" if kind.args.get("order") is False else "ORDER"
             found["default"] = f"IDENTITY START {start or 1} INCREMENT {step or 1} {order}"
         elif isinstance(kind, exp.PrimaryKeyColumnConstraint):
             found |= {"key": True, "null": False}
+        elif isinstance(kind, exp.UniqueColumnConstraint):
+            found["unique"] = True
         elif isinstance(kind, exp.CommentColumnConstraint):
             found["comment"] = kind.this.name
     return found
 
 
+def _default_text(value: exp.Expr) -> str:
+    """A default as Snowflake words it: a quote in a text is doubled."""
+    if isinstance(value, exp.Literal) and value.is_string:
+        text = str(value.name).replace("\\", "\\\\").replace("'", "''")
+        return f"'{text}'"
+    return str(value.sql("snowflake"))
+
+
 def columns_of(tree: exp.Create) -> dict[str, dict[str, Any]]:
     """The columns of a CREATE TABLE as the catalogue keeps them; `prepare` takes keys and defaults out."""
-    if not isinstance(tree.this, exp.Schema):
+    if not isinstance(tree.this, exp.Schema) or str(tree.args.get("kind")).upper() != "TABLE":
         return {}
-    found = {_name(d): column(d) for d in tree.this.expressions if isinstance(d, exp.ColumnDef)}
+    found = {column_name(d): column(d) for d in tree.this.expressions if isinstance(d, exp.ColumnDef)}
     for constraint in tree.this.find_all(exp.PrimaryKey):
         for item in constraint.expressions:
             name = item.name.upper()
@@ -88,19 +102,27 @@ def columns_of(tree: exp.Create) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _name(definition: exp.ColumnDef) -> str:
+def column_name(definition: exp.ColumnDef) -> str:
+    """A column's name as Snowflake resolves it."""
     return str(definition.name if definition.this.args.get("quoted") else definition.name.upper())
 
 
-def prepare(session: Session, tree: exp.Create, target: Name, columns: dict[str, dict[str, Any]]) -> str | None:
-    """Make the tree what DuckDB should build; the sequence behind an AUTOINCREMENT column, if there is one."""
+def prepare(
+    session: Session, tree: exp.Create, target: Name, columns: dict[str, dict[str, Any]], sequence: str | None = None
+) -> str | None:
+    """Make the tree what DuckDB should build; the sequence behind an AUTOINCREMENT column, if there is one.
+
+    `sequence`: that of a table which is built anew.
+    """
     if not isinstance(tree.this, exp.Schema):
         return None
-    sequence = None
     kept = [item for item in tree.this.expressions if isinstance(item, (exp.ColumnDef, exp.Identifier))]
     for definition in kept:
         if isinstance(definition, exp.ColumnDef):
-            sequence = _prepare_column(session, definition, target, columns[_name(definition)]) or sequence
+            found = columns[column_name(definition)]
+            if sequence is not None and str(found["default"] or "").startswith("IDENTITY"):
+                definition.append("constraints", exp.ColumnConstraint(kind=_default(sequence)))
+            sequence = _prepare_column(session, definition, target, found) or sequence
     tree.this.set("expressions", kept)
     return sequence
 
@@ -122,25 +144,12 @@ def _prepare_column(session: Session, definition: exp.ColumnDef, target: Name, f
     return sequence
 
 
-def add_column(columns: dict[str, dict[str, Any]], definition: exp.ColumnDef) -> None:
-    """Note a column that ALTER TABLE adds, and take out of the tree what DuckDB should not see."""
-    found = column(definition)
-    if found["key"] or (found["default"] or "").startswith("IDENTITY"):
-        raise unsupported("ALTER TABLE … ADD COLUMN with a key or AUTOINCREMENT")
-    columns.setdefault(_name(definition), found)
-    kinds = (exp.DefaultColumnConstraint,)
-    kept = [c for c in definition.args.get("constraints") or [] if isinstance(c.kind, kinds)]
-    if not found["null"]:
-        raise unsupported("ALTER TABLE … ADD COLUMN … NOT NULL")
-    definition.set("constraints", kept)
-
-
 def text_length(definition: exp.ColumnDef) -> exp.Expr | None:
     """The check that a text is not longer than its column."""
     kind = definition.kind
     if kind is None or kind.this not in _TEXT or not kind.expressions:
         return None
-    length = exp.Length(this=exp.Column(this=exp.to_identifier(_name(definition), quoted=True)))
+    length = exp.Length(this=exp.Column(this=exp.to_identifier(column_name(definition), quoted=True)))
     return exp.CheckColumnConstraint(this=exp.LTE(this=length, expression=kind.expressions[0].this.copy()))
 
 
@@ -156,17 +165,83 @@ def _default(sequence: str) -> exp.Expr:
     return exp.DefaultColumnConstraint(this=call)
 
 
-def prepare_sequence(tree: exp.Create) -> None:
-    """Leave DuckDB the start and the increment; ORDER, NOORDER and the comment are not its concern."""
+def prepare_sequence(tree: exp.Create) -> dict[str, Any]:
+    """Leave DuckDB the start and the increment; ORDER, NOORDER and the comment are the catalogue's alone."""
     kept = []
+    values: dict[str, Any] = {"start": 1, "increment": 1, "order": True}
     for item in tree.args["properties"].expressions if tree.args.get("properties") else []:
         if isinstance(item, exp.SequenceProperties):
             start, step = item.args.get("start"), item.args.get("increment")
             kept = [exp.SequenceProperties(start=start, increment=step)]
+            values |= {"start": int(start.name) if start else 1, "increment": _whole(step) if step else 1}
+            values["order"] = "NOORDER" not in {option.name for option in item.args.get("options") or []}
     tree.set("properties", exp.Properties(expressions=kept) if kept else None)
+    return values
 
 
-DESCRIBED = ("name", "type", "kind", "null?", "default", "primary key", "unique key", "check", "expression", "comment")
+def _whole(node: exp.Expr) -> int:
+    return -int(node.this.name) if isinstance(node, exp.Neg) else int(node.name)
+
+
+def take_query(tree: exp.Create) -> exp.Insert | None:
+    """The INSERT that fills `CREATE TABLE t (columns) AS SELECT …`, which DuckDB does not take whole; else None."""
+    if tree.expression is None or not isinstance(tree.this, exp.Schema):
+        return None
+    if not all(isinstance(item, exp.ColumnDef) for item in tree.this.expressions):
+        raise unsupported("CREATE TABLE … AS SELECT with keys or with columns without types")
+    query = tree.expression.copy()
+    tree.set("expression", None)
+    return exp.Insert(this=tree.this.this.copy(), expression=query)
+
+
+def view_comments(tree: exp.Create) -> dict[str, str]:
+    """The comments of a view's columns; the tree keeps their names alone."""
+    found: dict[str, str] = {}
+    if isinstance(tree.this, exp.Schema):
+        for item in list(tree.this.expressions):
+            if isinstance(item, exp.ColumnDef):
+                found |= {column_name(item): text.this.name for text in item.find_all(exp.CommentColumnConstraint)}
+                item.replace(item.this.copy())
+    return found
+
+
+def query_text(sql: str) -> str:
+    """What stands after the AS of a CREATE VIEW."""
+    reader = Reader(sql)
+    depth = 0
+    while depth or not reader.peek().is_word("AS"):
+        token = reader.next()
+        depth += token.is_sign("(") - token.is_sign(")")
+        if token.kind == END:
+            raise reader.unexpected("AS")
+    reader.next()
+    return reader.rest()
+
+
+def _flag(key: str, value: exp.Expr) -> bool:
+    if not isinstance(value, exp.Boolean):
+        raise invalid_value(value.sql("snowflake"), key, "TRUE or FALSE")
+    return bool(value.this)
+
+
+def _days(key: str, value: exp.Expr) -> int:
+    if not isinstance(value, exp.Literal) or value.is_string or not value.name.isdigit() or int(value.name) > 90:
+        raise invalid_value(value.sql("snowflake"), key, "0 to 90 days")
+    return int(value.name)
+
+
+# Settings of a table that are recorded and shown; they change nothing here.
+SETTINGS: dict[str, Callable[[str, exp.Expr], Any]] = {
+    "CHANGE_TRACKING": _flag,
+    "DATA_RETENTION_TIME_IN_DAYS": _days,
+    "MAX_DATA_EXTENSION_TIME_IN_DAYS": _days,
+}
+
+
+DESCRIBED = (
+    "name", "type", "kind", "null?", "default", "primary key", "unique key", "check", "expression", "comment",
+    "policy name", "privacy domain",
+)  # fmt: skip
 
 
 def describe(account: Account, session: Session, tree: exp.Describe) -> Result:
@@ -186,10 +261,12 @@ def describe(account: Account, session: Session, tree: exp.Describe) -> Result:
             "Y" if c["null"] else "N",
             c["default"],
             "Y" if c["key"] else "N",
-            "N",
+            "Y" if c.get("unique") else "N",
             None,
             None,
             c["comment"],
+            None,
+            None,
         ]
         for key, c in record["columns"].items()
     ]

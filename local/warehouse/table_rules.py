@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from local.warehouse import foreign_syntax, insert_values
+from local.warehouse import foreign_syntax, insert_values, table_ddl
 from local.warehouse.errors import SnowflakeError, compilation_error, invalid_property, syntax_error, unsupported
 from local.warehouse.lexer import END, Reader
 
@@ -55,14 +55,25 @@ def parse(sql: str) -> exp.Expr:
     reader = Reader(sql)
     _refuse_early(reader)
     foreign_syntax.check_text(reader)
+    text, or_alter = _without_or_alter(reader)
     try:
-        tree = sqlglot.parse_one(sql, read="snowflake")
+        tree = sqlglot.parse_one(text, read="snowflake")
     except (ParseError, TokenError) as error:
         raise _syntax_error(error, sql) from None
     if not isinstance(tree, STATEMENTS):
         raise unsupported(reader.peek().value)
+    tree.meta["or_alter"] = or_alter
     check(tree, sql)
     return tree
+
+
+def _without_or_alter(reader: Reader) -> tuple[str, bool]:
+    """CREATE OR ALTER as a plain CREATE, for sqlglot would make it a CREATE OR REPLACE; and whether it was there."""
+    first, second, third = reader.peek(), reader.peek(1), reader.peek(2)
+    if not (first.is_word("CREATE") and second.is_word("OR") and third.is_word("ALTER")):
+        return reader.sql, False
+    blank = " " * (third.end - second.start)  # places in errors stay right
+    return reader.sql[: second.start] + blank + reader.sql[third.end :], True
 
 
 def _syntax_error(error: Exception, sql: str) -> SnowflakeError:
@@ -75,8 +86,6 @@ def _refuse_early(reader: Reader) -> None:
     """What sqlglot would accept and change."""
     if reader.peek().kind == END:
         raise SnowflakeError(900, "42601", "SQL compilation error: Empty SQL Statement.")
-    if reader.peek().is_word("CREATE") and reader.peek(1).is_word("OR") and reader.peek(2).is_word("ALTER"):
-        raise unsupported("CREATE OR ALTER")
     if not (reader.peek().is_word(*_VERBS) or reader.peek().is_sign("(")):
         raise unsupported(reader.peek().value) if reader.peek().is_word(*_ABSENT) else reader.unexpected()
     for at, token in enumerate(reader.tokens):
@@ -120,6 +129,8 @@ def _check_create(tree: exp.Create) -> None:
     kind = str(tree.args.get("kind") or "").upper()
     if kind not in ("TABLE", "VIEW", "SEQUENCE"):
         raise unsupported(f"CREATE {kind}")
+    if tree.args.get("exists") and (tree.args.get("replace") or tree.meta.get("or_alter")):
+        raise compilation_error(1004, "42601", "OR REPLACE or OR ALTER and IF NOT EXISTS exclude each other.")
     for key in ("indexes", "no_schema_binding", "begin", "refresh", "unique", "concurrently"):
         if tree.args.get(key):
             raise unsupported(f"CREATE {kind} … {key.upper()}")
@@ -137,7 +148,10 @@ def _check_create(tree: exp.Create) -> None:
 
 def _check_property(item: exp.Expr, kind: str) -> None:
     if kind == "TABLE":
-        if isinstance(item, (exp.SchemaCommentProperty, exp.Cluster, exp.TransientProperty)):
+        if isinstance(item, (exp.SchemaCommentProperty, exp.Cluster, exp.ClusterProperty, exp.TransientProperty)):
+            return
+        if type(item) is exp.Property and item.name.upper() in table_ddl.SETTINGS:
+            table_ddl.SETTINGS[item.name.upper()](item.name.upper(), item.args["value"])
             return
     elif kind == "SEQUENCE" and isinstance(item, exp.SequenceProperties):
         given = {key for key, value in item.args.items() if value is not None} - _SEQUENCE_CLAUSES
@@ -169,14 +183,27 @@ def _check_names(query: exp.Query) -> None:
 
 
 def _check_alter(tree: exp.Alter) -> None:
-    if str(tree.args.get("kind") or "").upper() != "TABLE":
+    kind = str(tree.args.get("kind") or "").upper()
+    if kind not in ("TABLE", "VIEW"):
         raise unsupported(f"ALTER {tree.args.get('kind')}")
     for action in tree.args.get("actions") or []:
-        if isinstance(action, exp.ColumnDef):
-            _check_column(action)
-        elif isinstance(action, exp.AlterSet):
+        if isinstance(action, exp.AlterSet):
             settings = [item for part in action.expressions for item in part.find_all(exp.Property)]
-            if not settings or not all(isinstance(item, exp.SchemaCommentProperty) for item in settings):
-                raise unsupported(f"ALTER TABLE … {action.sql('snowflake')}")
-        elif not isinstance(action, (exp.AlterRename, exp.RenameColumn, exp.Drop)):
+            if not settings:
+                raise unsupported(f"ALTER {kind} … {action.sql('snowflake')}")
+            for item in settings:
+                _check_property(item, kind)
+        elif isinstance(action, exp.Set) and action.args.get("unset") and not action.args.get("tag"):
+            continue
+        elif kind == "VIEW":
+            raise unsupported(f"ALTER VIEW … {action.sql('snowflake')}")
+        elif isinstance(action, exp.ColumnDef):
+            _check_column(action)
+        elif not isinstance(action, (exp.AlterRename, exp.RenameColumn, exp.AlterColumn)) and not _drops_column(action):
             raise unsupported(f"ALTER TABLE … {action.sql('snowflake')}")
+        elif isinstance(action, exp.AlterColumn) and action.args.get("using"):
+            raise unsupported("ALTER COLUMN … USING")
+
+
+def _drops_column(action: exp.Expr) -> bool:
+    return isinstance(action, exp.Drop) and str(action.args.get("kind")).upper() == "COLUMN"

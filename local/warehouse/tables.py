@@ -1,7 +1,8 @@
-"""Statements about tables, views, sequences and rows: checked, given Snowflake's meaning, run by fakesnow on DuckDB."""
+"""Statements about tables and their rows: checked, given Snowflake's meaning, run by fakesnow on DuckDB."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -10,26 +11,28 @@ import snowflake.connector.errors
 from sqlglot import exp
 
 from local.warehouse import (
-    access,
     dialect,
     duck,
     duck_errors,
     functions,
+    information_schema,
     insert_values,
+    metadata_functions,
     result_types,
     results,
     streams,
     table_ddl,
+    table_functions,
+    table_guard,
     table_rules,
-    task_history,
     user_functions,
 )
 from local.warehouse.catalog import Record
-from local.warehouse.errors import SnowflakeError, exists, missing, unsupported
+from local.warehouse.definitions import Definitions
+from local.warehouse.errors import SnowflakeError, missing, unsupported
 from local.warehouse.names import dotted
-from local.warehouse.results import Result, status
+from local.warehouse.results import Result
 from local.warehouse.session import Change
-from local.warehouse.statements import Name
 
 if TYPE_CHECKING:
     from local.warehouse.account import Account
@@ -51,28 +54,33 @@ class Tables:
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        self._definitions = Definitions(account, self._replace_streams)
 
     def execute(self, session: Session, sql: str, bindings: Any = None, *, attempt: int = 1) -> Result:
         """The result of a statement. Raises SnowflakeError for whatever Snowflake, the stand-in or DuckDB refuses."""
         functions.check(sql, self.account.function_names())
         tree = table_rules.parse(sql)
         if isinstance(tree, exp.Describe):
+            table_guard.check_describe(self.account, session, tree)
             return table_ddl.describe(self.account, session, tree)
         dialect.name_columns(tree, sql)
         names = dialect.resolve(tree, session)
+        if (unseen := table_guard.check(self.account, session, tree, names, sql)) is not None:
+            return unseen
         self._need(names, tree)
+        information_schema.narrow(self.account, session, tree)
         if isinstance(tree, exp.Create):
-            names.columns = table_ddl.columns_of(tree)
-        tree = dialect.rewrite(tree, session, lambda node: user_functions.replace_call(self.account, session, node))
+            names.sql, names.columns = sql, table_ddl.columns_of(tree)
+        tree = dialect.rewrite(tree, session, partial(self._replace_call, session))
         try:
-            if isinstance(tree, _DML) or (isinstance(tree, exp.Create) and tree.expression is not None):
+            if isinstance(tree, _DML):
                 result = self._change(session, tree, names, bindings)
-                if session.transaction is not None and isinstance(tree, _DML):
+                if session.transaction is not None:
                     session.transaction.changes.append(Change(sql, bindings, session.clock, result.affected))
                 return result
             if isinstance(tree, _QUERIES):
                 return self._query(session, tree, bindings)
-            return self._define(session, tree, names)
+            return self._definitions.run(session, tree, names, bindings)
         except (duckdb.Error, snowflake.connector.errors.Error, NotImplementedError) as error:
             if isinstance(error, duckdb.TransactionException) and "onflict" in str(error) and attempt < ATTEMPTS:
                 return self._replay(session, sql, bindings, attempt)
@@ -94,6 +102,11 @@ class Tables:
                 raise SnowflakeError(625, "57014", "Another transaction changed the same rows; it was rolled back.")
         session.set_clock(clock)
         return self.execute(session, sql, bindings, attempt=attempt + 1)
+
+    def _replace_call(self, session: Session, node: exp.Expr) -> exp.Expr | None:
+        """What stands for a call of a function that the account has."""
+        answer = metadata_functions.replace(self.account, session, node)
+        return answer if answer is not None else user_functions.replace_call(self.account, session, node)
 
     def _need(self, names: dialect.Names, tree: exp.Expr) -> None:
         """Raise 002003 for a table that is not there under exactly this name; DuckDB would take any case of it."""
@@ -123,8 +136,11 @@ class Tables:
         if not isinstance(tree, _QUERIES):
             return Result(pa.table({"status": pa.array([], pa.string())}))
         dialect.name_columns(tree, sql)
-        self._need(dialect.resolve(tree, session), tree)
-        tree = dialect.rewrite(tree, session, lambda node: user_functions.replace_call(self.account, session, node))
+        names = dialect.resolve(tree, session)
+        table_guard.check(self.account, session, tree, names, sql)
+        self._need(names, tree)
+        information_schema.narrow(self.account, session, tree)
+        tree = dialect.rewrite(tree, session, partial(self._replace_call, session))
         self._replace_streams(session, tree)
         try:
             return Result(duck.describe(session, tree), results.SELECT)
@@ -140,7 +156,7 @@ class Tables:
         self, session: Session, tree: exp.Expr, target: exp.Expr | None = None
     ) -> list[tuple[Record, int]]:
         """Put rows for stream names; (stream, position after it) for each."""
-        task_history.replace(self.account, session, tree)
+        table_functions.replace(self.account, session, tree)
         found: dict[str, tuple[Record, int]] = {}
         for table in list(tree.find_all(exp.Table)):
             if table is target or not isinstance(table.this, exp.Identifier) or table.args.get("catalog") is None:
@@ -151,12 +167,10 @@ class Tables:
         return list(found.values())
 
     def _change(self, session: Session, tree: exp.Expr, names: dialect.Names, bindings: Any) -> Result:
-        """INSERT, UPDATE, DELETE, MERGE, CREATE … AS: under the table's lock, in a transaction, streams in step."""
+        """INSERT, UPDATE, DELETE and MERGE: under the table's lock, in a transaction, streams in step."""
         target = names.target
         if target is None:
             raise unsupported("a change without a table")
-        if isinstance(tree, exp.Create):
-            return self._define(session, tree, names, bindings)
         if self.account.catalog.get("STREAM", target) is not None:
             raise unsupported("a change of a stream")
         record = self.account.catalog.get("TABLE", target)
@@ -178,108 +192,5 @@ class Tables:
                 streams.advance(self.account, session, stream, high)
         return Result(table, _TYPE_IDS[type(tree)])
 
-    def _define(self, session: Session, tree: exp.Expr, names: dialect.Names, bindings: Any = None) -> Result:
-        """DDL: commits what is open, then runs by itself."""
-        target = names.target
-        if target is None:
-            raise unsupported("DDL without an object")
-        session.commit()
-        self.account.refuse_imported(target)
-        kind = "TABLE" if isinstance(tree, exp.TruncateTable) else str(tree.args["kind"]).upper()
-        if isinstance(tree, exp.Create):
-            self.account.need_schema(target[:2])
-            return self._create(session, tree, kind, names, bindings)
-        record = self.account.catalog.get(kind, target)
-        if record is None:
-            if tree.args.get("exists"):
-                return status(_ALREADY_DROPPED if isinstance(tree, exp.Drop) else "Statement executed successfully.")
-            raise missing(kind, dotted(target))
-        tree.set("exists", None)
-        with session.change([dotted(target)]):
-            if isinstance(tree, exp.Alter):
-                return self._alter(session, tree, target, record)
-            duck.run(session, tree)
-        if isinstance(tree, exp.TruncateTable):
-            return status("Statement executed successfully.")
-        self._forget(session, kind, target)
-        return status(f"{target[-1]} successfully dropped.")
-
-    def _forget(self, session: Session, kind: str, target: Name, *, keep_grants: bool = False) -> None:
-        record = self.account.catalog.drop(kind, dotted(target))
-        if not keep_grants:
-            access.forget_grants(self.account, kind, dotted(target))
-        if record and record.get("sequence"):
-            session.duck.execute(f"DROP SEQUENCE IF EXISTS {record['sequence']}")
-        if kind == "TABLE":
-            streams.table_gone(session, target)
-
-    def _create(self, session: Session, tree: exp.Create, kind: str, names: dialect.Names, bindings: Any) -> Result:
-        target = names.target
-        assert target is not None
-        other = next((k for k in ("TABLE", "VIEW", "SEQUENCE", "STREAM") if self.account.catalog.get(k, target)), None)
-        if other is not None and not (tree.args.get("replace") and other == kind):
-            if tree.args.get("exists") and other == kind:
-                return status(f"{target[-1]} already exists, statement succeeded.")
-            raise exists(dotted(target))
-        values: dict[str, Any] = {"comment": _comment(tree)}
-        keep_grants = tree.find(exp.CopyGrantsProperty) is not None
-        if kind == "SEQUENCE":
-            table_ddl.prepare_sequence(tree)
-        else:
-            tree.set("properties", None)
-        read = [] if tree.expression is None else self._streams_in(tree)
-        with session.change([dotted(target), *(dotted(name) for name in read)]):
-            consumed = self._replace_streams(session, tree, tree.this)
-            result_types.apply(session, tree)
-            if kind == "TABLE":
-                values["sequence"] = table_ddl.prepare(session, tree, target, names.columns)
-            elif consumed:
-                raise unsupported("a view on a stream")
-            duck.run(session, tree, bindings)
-            if kind != "SEQUENCE":
-                values["columns"] = names.columns or table_ddl.columns_in_duckdb(session, target)
-            for stream, high in consumed:
-                streams.advance(self.account, session, stream, high)
-        if other is not None:
-            self._forget(session, kind, target, keep_grants=keep_grants)
-        self.account.catalog.add(kind, target, session.role, **values)
-        return status(f"{kind.capitalize()} {target[-1]} successfully created.")
-
-    def _streams_in(self, tree: exp.Expr) -> list[Name]:
-        found = [
-            dialect.table_name(t) for t in tree.expression.find_all(exp.Table) if t.args.get("catalog") is not None
-        ]
-        return [name for name in found if self.account.catalog.get("STREAM", name) is not None]
-
-    def _alter(self, session: Session, tree: exp.Alter, target: Name, record: Record) -> Result:
-        actions = tree.args.get("actions") or []
-        settings = [action for action in actions if isinstance(action, exp.AlterSet)]
-        if settings:
-            for item in settings[0].find_all(exp.SchemaCommentProperty):
-                self.account.catalog.change(record, comment=item.name)
-            return status("Statement executed successfully.")
-        if any(isinstance(action, exp.AlterRename) for action in actions):
-            raise unsupported("ALTER TABLE … RENAME TO")
-        for action in actions:
-            if isinstance(action, exp.ColumnDef):
-                table_ddl.add_column(record["columns"], action)
-        if streams.of_table(self.account, target):
-            beside = tree.copy()
-            beside.set("this", exp.maybe_parse(streams.captured(target), into=exp.Table, dialect="duckdb"))
-            duck.run(session, beside)
-        duck.run(session, tree)
-        found = table_ddl.columns_in_duckdb(session, target)
-        self.account.catalog.change(
-            record,
-            columns={key: record["columns"].get(key, value) | {"null": value["null"]} for key, value in found.items()},
-        )
-        return status("Statement executed successfully.")
-
 
 _INFORMATION_SCHEMA = ("COLUMNS", "TABLES", "VIEWS", "SCHEMATA", "DATABASES")
-_ALREADY_DROPPED = "Drop statement executed successfully (object already dropped)."
-
-
-def _comment(tree: exp.Expr) -> str:
-    found = tree.find(exp.SchemaCommentProperty)
-    return found.name if found is not None else ""

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from local.warehouse import rules, task_runs, tasks
+from local.warehouse import task_rules, task_runs, tasks
 from local.warehouse.catalog import Record
 from local.warehouse.errors import SnowflakeError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def _scheduled(record: Record, now: float) -> bool:
     """Has a task's time come?"""
     since = record["last_started"] or now
-    schedule = rules.schedule(record["SCHEDULE"])
+    schedule = task_rules.schedule(record["SCHEDULE"])
     if isinstance(schedule, int):
         return now - since >= schedule
     return tasks.next_time(schedule, datetime.datetime.fromtimestamp(since, datetime.UTC)).timestamp() <= now
@@ -60,7 +60,7 @@ class TaskClock:
             if not _scheduled(record, now):
                 return
             self._account.catalog.change(record, last_started=now)
-        elif not self._triggered(record):
+        elif record["when"] is None or not self._triggered(record):  # without a condition only EXECUTE TASK runs it
             return
         self._runs.start(record)
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from local.warehouse import streams
+from local.warehouse import guard, privileges, streams, task_graphs
 from local.warehouse.catalog import Record
 from local.warehouse.errors import unsupported
 from local.warehouse.names import full_name
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FAILURES_ALLOWED = 10
 HISTORY_KEPT = 1000
+SUCCEEDED, SKIPPED, FAILED = "SUCCEEDED", "SKIPPED", "FAILED"
 
 
 class TaskRuns:
@@ -49,58 +50,68 @@ class TaskRuns:
         return record["key"] in self._running
 
     def _run_graph(self, record: Record) -> None:
-        """Run a task, and its resumed children after it, unless it is running already."""
+        """Run a task, and what comes after it in its graph, unless it is running already."""
         key = record["key"]
         with self._guard:
             if key in self._running and not record.get("ALLOW_OVERLAPPING_EXECUTION"):
                 return
             self._running.add(key)
         try:
-            if self._run(record):
-                for child in self._account.catalog.all("TASK"):
-                    if key in child["after"] and child["state"] == "started":
-                        self._run_graph(child)
+            outcomes = {key: self._run(record)}
+            while (child := task_graphs.next_of_run(self._account, record, outcomes)) is not None:
+                outcome = task_graphs.outcome_above(child, outcomes)
+                outcomes[child["key"]] = outcome or (self._run(child) if child["state"] == "started" else SUCCEEDED)
         finally:
             with self._guard:
                 self._running.discard(key)
 
-    def _run(self, record: Record) -> bool:
-        """Run a task's statement in a session of its own, as its owner; True if it succeeded."""
+    def _run(self, record: Record) -> str:
+        """Run a task's statement in a session of its own, as its owner: SUCCEEDED, SKIPPED or FAILED."""
         started, error = datetime.datetime.now(datetime.UTC), None
         session = self._account.open_session("SYSTEM", record["owner"])
         try:
             session.use(*record["name"][:2])
             session.warehouse = record.get("WAREHOUSE")
+            guard.need_task_owner(self._account, record)
             if record["when"] is not None and not due(self._account, session, record["when"]):
-                _note(self._account, record, started, "SKIPPED", None)
-                return False
-            self._execute(session, record["definition"])
+                _note(self._account, record, started, SKIPPED, None)
+                return SKIPPED
+            query_id = self._execute(session, record["definition"]).query_id
         except Exception as failure:  # noqa: BLE001 - a task's failure is a row of its history, never the end of the loop
-            error = failure
+            error, query_id = failure, getattr(failure, "query_id", "")
         finally:
             self._account.close_session(session)
-        _note(self._account, record, started, "SUCCEEDED" if error is None else "FAILED", error)
+        outcome = SUCCEEDED if error is None else FAILED
+        _note(self._account, record, started, outcome, error, query_id)
         _count(self._account, record, error is not None)
-        return error is None
+        return outcome
 
 
 def _count(account: Account, record: Record, failed: bool) -> None:
-    """Suspend a root task after too many failures in a row."""
+    """Suspend the root after one task of its graph has failed too often in a row."""
     if not failed:
         if record["failures"]:
             account.catalog.change(record, failures=0)
         return
     failures = record["failures"] + 1
-    allowed = record.get("SUSPEND_TASK_AFTER_NUM_FAILURES")
-    allowed = FAILURES_ALLOWED if allowed is None else allowed
-    suspend = 0 < allowed <= failures and not record["after"]
-    account.catalog.change(record, failures=failures, **({"state": "suspended"} if suspend else {}))
+    account.catalog.change(record, failures=failures)
+    for root in task_graphs.roots(account, record):
+        allowed = root.get("SUSPEND_TASK_AFTER_NUM_FAILURES")
+        if 0 < (FAILURES_ALLOWED if allowed is None else allowed) <= failures:
+            account.catalog.change(root, **task_graphs.suspended("SUSPENDED_DUE_TO_ERRORS"))
 
 
-def _note(account: Account, record: Record, started: datetime.datetime, state: str, error: Exception | None) -> None:
+def _note(
+    account: Account,
+    record: Record,
+    started: datetime.datetime,
+    state: str,
+    error: Exception | None,
+    query_id: str = "",
+) -> None:
     account.task_history.append(
         {
-            "QUERY_ID": str(uuid.uuid4()),
+            "QUERY_ID": query_id or str(uuid.uuid4()),
             "NAME": record["name"][-1],
             "DATABASE_NAME": record["name"][0],
             "SCHEMA_NAME": record["name"][1],
@@ -120,6 +131,8 @@ def _note(account: Account, record: Record, started: datetime.datetime, state: s
 def due(account: Account, session: Session, condition: Any) -> bool:
     """Is a WHEN true?"""
     if condition[0] == "STREAM":
-        return streams.has_data(account, session, tuple(account.catalog.need("STREAM", condition[1])["name"]))
+        stream = account.catalog.need("STREAM", condition[1])
+        guard.need(account, session, stream, privileges.READ)
+        return streams.has_data(account, session, tuple(stream["name"]))
     parts = [due(account, session, part) for part in condition[1:]]
     return {"NOT": not parts[0], "AND": all(parts), "OR": any(parts)}[condition[0]]

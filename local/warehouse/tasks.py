@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from local.warehouse import access, grammar, rules, table_rules
+from local.warehouse import access, grammar, kinds, table_rules, task_graphs, task_rules
 from local.warehouse.catalog import Record
-from local.warehouse.errors import SnowflakeError, compilation_error, invalid_value
+from local.warehouse.errors import compilation_error, invalid_value
 from local.warehouse.names import dotted, full_name
 from local.warehouse.results import Result, status
 from local.warehouse.statements import Alter, Create, Name
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from local.warehouse.session import Session
 
 _EXECUTED = "Statement executed successfully."
+_OF_RUNS = frozenset({"state", "failures", "last_started", "last_suspended_on", "last_suspended_reason"})
 
 
 def make(account: Account, session: Session, statement: Create, name: Name) -> dict[str, Any]:
     """The record of a new task, suspended. Warehouse, streams and predecessors must exist; the statement must parse."""
     values, extra = dict(statement.clauses), statement.extra
+    if (old := account.catalog.get("TASK", name)) is not None:
+        task_graphs.refuse_replacing(account, old)
     _check(account, values)
     _check_definition(extra["definition"])
     after = [_predecessor(account, session, other, name) for other in extra["after"]]
@@ -38,6 +41,8 @@ def make(account: Account, session: Session, statement: Create, name: Name) -> d
         "after": after,
         "failures": 0,
         "last_started": None,
+        "last_suspended_on": None,
+        "last_suspended_reason": None,
         "comment": values.get("COMMENT", ""),
     }
 
@@ -46,7 +51,7 @@ def _check(account: Account, values: dict[str, Any]) -> None:
     if values.get("WAREHOUSE"):
         access.need_warehouse(account.catalog, values["WAREHOUSE"])
     if values.get("SCHEDULE"):
-        schedule = rules.schedule(values["SCHEDULE"])
+        schedule = task_rules.schedule(values["SCHEDULE"])
         if isinstance(schedule, tuple):
             next_time(schedule, datetime.datetime.now(datetime.UTC))
 
@@ -71,56 +76,87 @@ def _predecessor(account: Account, session: Session, other: Name, name: Name) ->
     record = account.catalog.need("TASK", full)
     if full[:2] != name[:2]:
         raise compilation_error(91085, "0A000", "All tasks of a graph must lie in one schema.")
-    _refuse_running_root(account, record)
+    if record["owner"] != session.role:
+        raise compilation_error(91085, "0A000", f"All tasks of a graph must have one owner; '{full[2]}' has another.")
+    task_graphs.refuse_running_root(account, record)
     return str(record["key"])
 
 
-def _roots(account: Account, record: Record) -> list[Record]:
-    if not record["after"]:
-        return [record]
-    found = [account.catalog.get("TASK", key) for key in record["after"]]
-    return [root for parent in found if parent is not None for root in _roots(account, parent)]
-
-
-def _refuse_running_root(account: Account, record: Record) -> None:
-    for root in _roots(account, record):
-        if root["state"] == "started":
-            raise SnowflakeError(
-                91421,
-                "0A000",
-                f"Unable to update graph with root task {root['key']} since that root task is not suspended.",
-            )
+def become(account: Account, session: Session, statement: Create, record: Record) -> Result:
+    """CREATE OR ALTER of a task that exists: as ALTER TASK would, so its root must be suspended; its state stays."""
+    task_graphs.refuse_running_root(account, record)
+    values = make(account, session, statement, tuple(record["name"]))
+    for key in values["after"]:
+        task_graphs.refuse_cycle(account, record, account.catalog.need("TASK", key))
+    gone = dict.fromkeys({*kinds.TASK} - set(values))
+    kept = {key: value for key, value in values.items() if key not in _OF_RUNS}
+    with task_graphs.changing(account, record):
+        account.catalog.change(record, **gone, **kept)
+    return status(f"Task {record['name'][-1]} successfully altered.")
 
 
 def alter(account: Account, session: Session, statement: Alter, record: Record) -> Result:
     """ALTER TASK."""
-    action, catalog = statement.action, account.catalog
+    action = statement.action
     if record["after"] or action not in ("RESUME", "SUSPEND"):
-        _refuse_running_root(account, record)
-    if action in ("RESUME", "SUSPEND"):
-        catalog.change(
-            record, state="started" if action == "RESUME" else "suspended", failures=0, last_started=time.time()
-        )
-    elif action in ("SET", "UNSET"):
-        _check(account, statement.clauses)
-        if action == "UNSET" and "SCHEDULE" in statement.clauses and record["when"] is None and not record["after"]:
-            raise compilation_error(91088, "0A000", "A task needs a SCHEDULE, a predecessor or a WHEN with a stream.")
-        catalog.change(record, **statement.clauses)
-    elif action == "ADD AFTER":
-        added = [_predecessor(account, session, other, tuple(record["name"])) for other in statement.extra]
-        catalog.change(record, after=sorted({*record["after"], *added}))
-    elif action == "REMOVE AFTER":
-        gone = {dotted(full_name("TASK", other, session)) for other in statement.extra}
-        catalog.change(record, after=[key for key in record["after"] if key not in gone])
-    elif action == "MODIFY AS":
-        _check_definition(statement.extra)
-        catalog.change(record, definition=statement.extra)
-    elif action == "MODIFY WHEN":
-        text, condition = statement.extra
-        catalog.change(record, when=_resolve(account, session, condition), condition=text)
-    else:
-        catalog.change(record, when=None, condition=None)
+        task_graphs.refuse_running_root(account, record)
+    with task_graphs.changing(account, record):
+        account.catalog.change(record, **_CHANGES[action](account, session, statement, record))
     return status(_EXECUTED)
+
+
+def _set(account: Account, session: Session, statement: Alter, record: Record) -> dict[str, Any]:
+    values = statement.clauses
+    _check(account, values)
+    after = {key: record.get(key) for key in kinds.TASK} | values
+    task_rules.combination(after, bool(record["after"]), record["when"] is not None)
+    return {**values, **({"comment": values["COMMENT"] or ""} if "COMMENT" in values else {})}
+
+
+def _add_after(account: Account, session: Session, statement: Alter, record: Record) -> dict[str, Any]:
+    if record.get("SCHEDULE"):
+        raise compilation_error(
+            91083, "0A000", "A task with a SCHEDULE cannot have a predecessor: UNSET SCHEDULE first."
+        )
+    added = [_predecessor(account, session, other, tuple(record["name"])) for other in statement.extra]
+    for key in added:
+        task_graphs.refuse_cycle(account, record, account.catalog.need("TASK", key))
+    return {"after": sorted({*record["after"], *added})}
+
+
+def _remove_after(account: Account, session: Session, statement: Alter, record: Record) -> dict[str, Any]:
+    gone = {dotted(full_name("TASK", other, session)) for other in statement.extra}
+    if unknown := gone - set(record["after"]):
+        raise compilation_error(91087, "0A000", f"{min(unknown)} is no predecessor of {record['key']}.")
+    after = [key for key in record["after"] if key not in gone]
+    return {"after": after, **({} if after else task_graphs.suspended("CHILD_BECAME_ROOT"))}
+
+
+def _modify_as(account: Account, session: Session, statement: Alter, record: Record) -> dict[str, Any]:
+    _check_definition(statement.extra)
+    return {"definition": statement.extra}
+
+
+def _modify_when(account: Account, session: Session, statement: Alter, record: Record) -> dict[str, Any]:
+    text, condition = statement.extra
+    return {"when": _resolve(account, session, condition), "condition": text}
+
+
+def _remove_when(account: Account, session: Session, statement: Alter, record: Record) -> dict[str, Any]:
+    return {"when": None, "condition": None}
+
+
+_CHANGES: dict[str, Callable[[Account, Session, Alter, Record], dict[str, Any]]] = {
+    "RESUME": lambda account, session, statement, record: task_graphs.started(),
+    "SUSPEND": lambda account, session, statement, record: task_graphs.suspended(),
+    "SET": _set,
+    "UNSET": _set,
+    "ADD AFTER": _add_after,
+    "REMOVE AFTER": _remove_after,
+    "MODIFY AS": _modify_as,
+    "MODIFY WHEN": _modify_when,
+    "REMOVE WHEN": _remove_when,
+}
 
 
 def next_time(schedule: tuple[str, str], since: datetime.datetime) -> datetime.datetime:

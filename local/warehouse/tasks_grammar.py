@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.warehouse import clauses
+from local.warehouse import clauses, kinds
 from local.warehouse.errors import invalid_property, unsupported
 from local.warehouse.lexer import END, WORD, Reader
 
@@ -20,7 +20,7 @@ def read_stream(reader: Reader) -> tuple[dict[str, Any], dict[str, Any]]:
     table = reader.name()
     if reader.peek().is_word("AT", "BEFORE"):
         raise unsupported("CREATE STREAM … " + reader.peek().value)
-    values = clauses.read_clauses(reader, clauses.STREAM, "STREAM")
+    values = clauses.read_clauses(reader, kinds.STREAM, "STREAM")
     if not values.get("APPEND_ONLY"):
         raise unsupported("CREATE STREAM without APPEND_ONLY = TRUE")
     if values.get("SHOW_INITIAL_ROWS"):
@@ -37,11 +37,11 @@ def _names(reader: Reader) -> list[tuple[str, ...]]:
 
 def read_task(reader: Reader) -> tuple[dict[str, Any], dict[str, Any]]:
     """After the name: (clauses, {after, when, when_text, definition})."""
-    values = clauses.read_clauses(reader, clauses.TASK, "TASK", commas=True)
+    values = clauses.read_clauses(reader, kinds.TASK, "TASK", commas=True)
     extra: dict[str, Any] = {"after": [], "when": None, "when_text": None}
     if reader.words("AFTER"):
         extra["after"] = _names(reader)
-        values |= clauses.read_clauses(reader, clauses.TASK, "TASK", commas=True)
+        values |= clauses.read_clauses(reader, kinds.TASK, "TASK", commas=True)
     if reader.words("WHEN"):
         extra["when_text"], extra["when"] = _when(reader)
     reader.expect_words("AS")
@@ -110,7 +110,7 @@ def read_alter(reader: Reader) -> tuple[str, dict[str, Any], Any]:
     if reader.words("REMOVE", "WHEN"):
         return "REMOVE WHEN", {}, None
     if reader.words("SET"):
-        values = clauses.read_clauses(reader, clauses.TASK, "TASK", commas=True)
+        values = clauses.read_clauses(reader, kinds.TASK, "TASK", commas=True)
         if not values:
             raise reader.unexpected("a property")
         return "SET", values, None
@@ -123,7 +123,7 @@ def _unset(reader: Reader) -> list[str]:
     keys: list[str] = []
     while not keys or reader.sign(","):
         key = reader.identifier() if reader.peek().kind == WORD else ""
-        if key not in clauses.TASK:
+        if key not in kinds.TASK:
             raise invalid_property(key, "TASK")
         keys.append(key)
     return keys

@@ -31,11 +31,13 @@ def replace_call(account: Account, session: Session, node: exp.Expr) -> exp.Expr
         return streams.replace_has_data(account, session, node)
     if not any(name[-1] == record["name"][-1] for record in account.catalog.all("FUNCTION")):
         return None
-    arguments = _arguments(node)
-    record = programs.find(account, "FUNCTION", full_name("FUNCTION", name, session), len(arguments))
-    arguments += [exp.maybe_parse(p["default"], dialect="snowflake") for p in record["parameters"][len(arguments) :]]
+    given, named = _arguments(node)
+    record, arguments = programs.bind(account, "FUNCTION", full_name("FUNCTION", name, session), given, named)
     typed = [
-        exp.Cast(this=argument.copy(), to=exp.DataType.build(parameter["type"], dialect="snowflake"))
+        exp.Cast(
+            this=exp.maybe_parse(parameter["default"], dialect="snowflake") if argument is None else argument.copy(),
+            to=exp.DataType.build(parameter["type"], dialect="snowflake"),
+        )
         for argument, parameter in zip(arguments, record["parameters"], strict=True)
     ]
     packed = exp.Cast(this=exp.Anonymous(this="json_array", expressions=typed), to=exp.DataType.build("TEXT"))
@@ -59,9 +61,16 @@ def _called(node: exp.Expr) -> Name | None:
     return None
 
 
-def _arguments(node: exp.Expr) -> list[exp.Expr]:
+def _arguments(node: exp.Expr) -> tuple[list[exp.Expr], dict[str, exp.Expr]]:
+    """The arguments by position, and those by name (`day => …`)."""
     called = node.expression if isinstance(node, exp.Dot) else node
-    return list(called.expressions)
+    given = [argument for argument in called.expressions if not isinstance(argument, exp.Kwarg)]
+    named = [argument for argument in called.expressions if isinstance(argument, exp.Kwarg)]
+    return given, {_parameter_name(argument.this): argument.expression for argument in named}
+
+
+def _parameter_name(node: exp.Expr) -> str:
+    return str(node.name if node.args.get("quoted") else node.name.upper())
 
 
 def install(account: Account) -> None:
@@ -97,17 +106,29 @@ def _call_function(account: Account, key: str, session_id: str, rows: list[list[
     if record["language"] == "EXTERNAL":
         return external_functions.call(account, record, session_id, rows)
     types = [parameter["type"] for parameter in record["parameters"]]
-    handler = programs.load(record["body"], key, record["handler"])
     answers: list[Any] = []
-    for row in rows:
-        if record["strict"] and None in row:
-            answers.append(None)
-            continue
-        try:
-            answers.append(handler(*[values.from_json(value, type_) for value, type_ in zip(row, types, strict=True)]))
-        except Exception as error:  # noqa: BLE001 - whatever a body raises is the function's failure
-            raise programs.failed(error, record) from error
+    try:
+        handler = programs.handler(account, record)
+        for row in rows:
+            given = [_given(value, type_) for value, type_ in zip(row, types, strict=True)]
+            answers.append(None if record["strict"] and None in row else handler(*given))
+    except SnowflakeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a body raises is the function's failure
+        raise programs.failed(error, record) from error
     return answers
+
+
+class SqlNull:
+    """What a function gets for a VARIANT that is NULL in SQL; here for one that is null in JSON too."""
+
+    is_sql_null = True
+
+
+def _given(value: Any, type_: str) -> Any:
+    if value is None and signature_type(type_) == "VARIANT":
+        return SqlNull()
+    return values.from_json(value, type_)
 
 
 def failure(session: Session) -> SnowflakeError | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import snowflake.connector
+from warehouse_roles import Someone
 from warehouse_server import Warehouse, warehouse
 
 _numbers = itertools.count(1)
@@ -43,3 +44,13 @@ def run(connection: snowflake.connector.SnowflakeConnection) -> Run:
             return list(cursor.fetchall())
 
     return run
+
+
+@pytest.fixture
+def someone(account: Warehouse, connection: snowflake.connector.SnowflakeConnection, run: Run) -> Iterator[Someone]:
+    """A role of the test's own that may use the database, the test's schema and the warehouse, and nothing else."""
+    place = {"database": "TESTS", "schema": connection.schema, "warehouse": "WH"}
+    found = Someone(run, lambda **options: snowflake.connector.connect(**account.login(**place, **options)))
+    found.may("USAGE ON DATABASE TESTS", f"USAGE ON SCHEMA TESTS.{connection.schema}", "USAGE ON WAREHOUSE WH")
+    yield found
+    found.connection.close()

@@ -120,9 +120,11 @@ def test_what_the_small_session_lacks_is_refused_by_name(run: Run) -> None:
         run("CALL P()")
 
 
-def test_an_owners_rights_procedure_runs_in_its_owners_role(run: Run) -> None:
+def test_an_owners_rights_procedure_runs_in_its_owners_role(run: Run, connection: Any) -> None:
     run("CREATE ROLE IF NOT EXISTS PROGRAM_OWNER")
-    run("GRANT ROLE PROGRAM_OWNER TO USER ADMIN")
+    run("GRANT ROLE PROGRAM_OWNER TO ROLE ACCOUNTADMIN")
+    run("GRANT USAGE ON DATABASE TESTS TO ROLE PROGRAM_OWNER")
+    run(f"GRANT USAGE, CREATE PROCEDURE ON SCHEMA {connection.schema} TO ROLE PROGRAM_OWNER")
     run("USE ROLE PROGRAM_OWNER")
     body = 'def main(session):\n    return session.sql("SELECT CURRENT_ROLE() AS R").collect()[0].R'
     run(_procedure(body, name="AS_OWNER", returns="VARCHAR", more="EXECUTE AS OWNER"))

@@ -54,3 +54,21 @@ def test_the_types_are_snowflakes(sample: Warehouse) -> None:
 def test_shared_data_cannot_be_changed(sample: Warehouse, sql: str) -> None:
     with pytest.raises(snowflake.connector.ProgrammingError, match="Insufficient privileges"):
         sample.rows(sql.format("SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"))
+
+
+def test_shared_data_are_read_with_imported_privileges_and_granted_in_no_other_way(sample: Warehouse) -> None:
+    sample.rows("CREATE OR REPLACE ROLE READER")
+    sample.rows("GRANT ROLE READER TO USER ADMIN")
+    sample.rows("GRANT USAGE ON WAREHOUSE COMPUTE_WH TO ROLE READER")
+    query = "SELECT COUNT(*) FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.REGION"
+    with sample.connect(role="READER") as reader, reader.cursor() as cursor:
+        cursor.execute("USE SECONDARY ROLES NONE")
+        with pytest.raises(snowflake.connector.ProgrammingError, match="does not exist or not authorized"):
+            cursor.execute(query)
+        sample.rows("GRANT IMPORTED PRIVILEGES ON DATABASE SNOWFLAKE_SAMPLE_DATA TO ROLE READER")
+        assert cursor.execute(query).fetchall() == [(5,)]
+        with pytest.raises(snowflake.connector.ProgrammingError, match="Insufficient privileges"):
+            cursor.execute("INSERT INTO SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.REGION VALUES (9, 'a', 'b')")
+    for sql in ("USAGE ON DATABASE SNOWFLAKE_SAMPLE_DATA", "SELECT ON TABLE SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.REGION"):
+        with pytest.raises(snowflake.connector.ProgrammingError, match="GRANT IMPORTED PRIVILEGES"):
+            sample.rows(f"GRANT {sql} TO ROLE READER")

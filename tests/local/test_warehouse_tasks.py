@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import snowflake.connector
-from warehouse_server import Warehouse
 
 Run = Callable[..., list[tuple[Any, ...]]]
 
@@ -126,10 +125,15 @@ def test_a_cron_schedule_is_checked_and_shown(run: Run) -> None:
             run(f"CREATE TASK WRONG WAREHOUSE = WH SCHEDULE = '{schedule}' AS SELECT 1")
 
 
-def test_a_task_runs_as_its_owner(run: Run, account: Warehouse) -> None:
+def test_a_task_runs_as_its_owner(run: Run, connection: Any) -> None:
     run("CREATE TABLE WHO (U VARCHAR, R VARCHAR, W VARCHAR)")
     run("CREATE ROLE IF NOT EXISTS TASK_OWNER")
     run("GRANT ROLE TASK_OWNER TO USER ADMIN")
+    run("GRANT EXECUTE TASK ON ACCOUNT TO ROLE TASK_OWNER")
+    run("GRANT USAGE ON WAREHOUSE WH TO ROLE TASK_OWNER")
+    run("GRANT USAGE ON DATABASE TESTS TO ROLE TASK_OWNER")
+    run(f"GRANT USAGE, CREATE TASK ON SCHEMA {connection.schema} TO ROLE TASK_OWNER")
+    run("GRANT INSERT ON TABLE WHO TO ROLE TASK_OWNER")
     run("USE ROLE TASK_OWNER")
     run(
         "CREATE TASK T WAREHOUSE = WH SCHEDULE = '60 MINUTES' AS INSERT INTO WHO "
