@@ -1,12 +1,14 @@
-"""`python -m local demo | up | down`: what `make demo`, `make up` and `make down` call."""
+"""`python -m local demo | up | down | with COMMAND`: what `make demo`, `make up` and `make down` call, and more."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -58,6 +60,21 @@ def down(console: Console, folder: Path) -> None:
     console.print(f"Stopped. The data is kept in {folder}; `make up` goes on with it.")
 
 
+def run_with(folder: Path, command: Sequence[str]) -> int:
+    """Run a command whose AWS and Snowflake clients are led to the platform that `up` started; gives its exit code."""
+    platform = Platform(folder, fixed_ports=PORTS)
+    if not platform.warehouse.process():
+        raise StepFailed("check of the platform", "it does not run; `make up` starts it")
+    # The connection `local` is the administrator's, for the connector and the Snowflake CLI.
+    file = folder / "connections.toml"
+    file.touch(mode=0o600)
+    login = {name: value for name, value in platform.login().items() if isinstance(value, (str, int))}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in login.items()]
+    file.write_text("\n".join(["[local]", *lines, ""]))
+    environment = platform.operator_environment() | {"SNOWFLAKE_HOME": str(folder)}
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
 def _how_to_connect(platform: Platform) -> str:
     login = ", ".join(f"{name}={value!r}" for name, value in platform.login().items())
     exports = "\n".join(
@@ -93,14 +110,20 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _cut(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """This program's own arguments, and the command that `with` runs."""
+    end = arguments.index("with") + 1 if "with" in arguments else len(arguments)
+    return arguments[:end], arguments[end:]
+
+
 def main() -> int:
     """Run one verb; exit code 0 only if all of it succeeded."""
     verbs = {"demo": (demo, "demo-platform"), "up": (up, "local"), "down": (down, "local")}
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument("verb", choices=verbs)
+    parser.add_argument("verb", choices=[*verbs, "with"])
     parser.add_argument("--folder", type=Path, help="the platform's folder; default build/local, the demo's its own")
-    options = parser.parse_args()
-    run, name = verbs[options.verb]
+    own, command = _cut(sys.argv[1:])
+    options = parser.parse_args(own)
     console = Console(emoji=False, width=None if sys.stdout.isatty() else 110)
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -110,6 +133,9 @@ def main() -> int:
         signal.signal(number, interrupt)
     try:
         require_set_up()
+        if options.verb == "with":
+            return run_with(options.folder or ROOT / "build" / "local", command)
+        run, name = verbs[options.verb]
         run(console, options.folder or ROOT / "build" / name)
     except StepFailed as failure:
         console.print(f"[red]✗[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)

@@ -24,6 +24,7 @@ from typing import Any
 import boto3
 import psutil
 
+from local import targets
 from local.processes import ROOT, free_port, stop_all
 from local.task_endpoint import TaskEndpoint, TaskFacts
 
@@ -31,6 +32,13 @@ LOOK_EVERY = 0.25  # seconds between two looks at ECS
 SERVICE = ROOT / "service"
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+# Where Snowflake's stand-in is, and that a workload identity may be shown to it.
+SNOWFLAKE = (
+    "SNOWFLAKE_HOST",
+    "SNOWFLAKE_PORT",
+    "SNOWFLAKE_PROTOCOL",
+    "SNOWFLAKE_WIF_ALLOWED_HOST_SUFFIXES",
+)
 log = logging.getLogger("fargate")
 
 
@@ -48,6 +56,7 @@ class Task:
     endpoint: dict[str, str]
     stop_timeout: int
     facts: dict[str, Any]
+    groups: list[str] = field(default_factory=list)  # target groups of load balancers
     stopping_since: float | None = field(default=None)
 
 
@@ -59,6 +68,7 @@ class Runner:
         self.session = boto3.session.Session()
         self.ecs = self.session.client("ecs")
         self.sts = self.session.client("sts")
+        self.targets = targets.Targets(self.session.client("elbv2"))
         self.endpoint = TaskEndpoint()
         self.running: dict[str, Task] = {}
         self.going = True
@@ -89,6 +99,14 @@ class Runner:
         for arn in wanted.keys() - self.running.keys():
             self._start(wanted[arn])
         self._write_tasks()
+        self.targets.sync(
+            {
+                (group, task.facts["port"])
+                for task in self.running.values()
+                if task.stopping_since is None
+                for group in task.groups
+            }
+        )
 
     def wanted(self) -> dict[str, dict[str, Any]]:
         """The tasks that ECS wants to run now, by ARN, of all clusters."""
@@ -141,6 +159,8 @@ class Runner:
             | port
             | endpoint
         )
+        if environment.get("API_URL") and (web := self._web_port()):
+            environment["API_URL"] = f"http://127.0.0.1:{web}"  # a load balancer's name leads nowhere on this machine
         words = _command(container, overrides)
         name = f"{definition['family']}-{identifier[:8]}"
         output = self.folder / "logs" / "tasks" / f"{name}.log"
@@ -164,7 +184,12 @@ class Runner:
             "log": str(output),
         }
         timeout = int(container.get("stopTimeout", 30))
-        return Task(task["taskArn"], task["clusterArn"], process, endpoint, timeout, facts)
+        groups = targets.groups_of(self.ecs, task["clusterArn"], facts["group"]) if port else []
+        return Task(task["taskArn"], task["clusterArn"], process, endpoint, timeout, facts, groups)
+
+    def _web_port(self) -> int | None:
+        """The port of a task that serves one."""
+        return next((task.facts["port"] for task in self.running.values() if task.facts["port"]), None)
 
     def _assume(self, role: str, identifier: str) -> Any:
         """A function that gives the role's credentials as the ECS agent gets them (the session's name says so)."""
@@ -246,7 +271,7 @@ def _end_with_the_runner() -> None:
 
 def _own_environment() -> dict[str, str]:
     """What every process gets: how to reach the stand-ins, and where its interpreter and its package are."""
-    passed = ("PATH", "LANG", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION")
+    passed = ("PATH", "LANG", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION", *SNOWFLAKE)
     # `make down` waits 15 s, not the two minutes that a task on Fargate may take to hand its work back.
     python = {"STOP_SECONDS": "12", "PYTHONPATH": str(SERVICE / "src"), "PYTHONUNBUFFERED": "1"}
     return {name: os.environ[name] for name in passed if name in os.environ} | python

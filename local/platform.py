@@ -113,6 +113,16 @@ class Platform:
             "AWS_DEFAULT_REGION": self.environment.region,
         }
 
+    def snowflake_environment(self) -> dict[str, str]:
+        """What leads tasks and functions to the Snowflake stand-in, whose address is in no template and no secret."""
+        return {
+            "SNOWFLAKE_HOST": "127.0.0.1",
+            "SNOWFLAKE_PORT": str(self.connection["snowflake"]),
+            "SNOWFLAKE_PROTOCOL": "http",
+            # The connector shows a workload identity to Snowflake's own hosts alone, and to those named here.
+            "SNOWFLAKE_WIF_ALLOWED_HOST_SUFFIXES": "127.0.0.1",
+        }
+
     def operator_environment(self) -> dict[str, str]:
         """What the CDK CLI and the operator's tools run with."""
         return (
@@ -171,7 +181,7 @@ class Platform:
         ports = self.connection  # its file also marks the folder as a platform's
         for folder in ("certificates", "cloud", "warehouse"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
-        certificates.make(self.certificate_bundle.parent)
+        certificates.make(self.certificate_bundle.parent, self.environment.region)
         sample = sample_data.make()
 
         self.cloud.start(
@@ -181,6 +191,7 @@ class Platform:
                 *("--state", self.folder / "cloud"),
                 *("--certificate", self.certificate_bundle.parent / "tls.crt"),
                 *("--key", self.certificate_bundle.parent / "tls.key"),
+                *(f"--function-variable={name}={value}" for name, value in self.snowflake_environment().items()),
             ],
             self.bare_environment(),
         )
@@ -203,7 +214,7 @@ class Platform:
         """Start the runner that turns ECS's tasks into processes."""
         self.fargate.start(
             [sys.executable, "-m", "local.fargate", self.environment.image, self.folder],
-            self.operator_environment(),
+            self.operator_environment() | self.snowflake_environment(),
         )
         self.fargate.wait_until((self.folder / "run" / "fargate.ready").exists, 20)
 
@@ -239,12 +250,13 @@ class Platform:
         command: list[str | Path] = ["cdk", "bootstrap", target, "--app", self.assembly]
         run("cdk bootstrap", command, environment, self._log("bootstrap"), 120)
         file = self.folder / "snowflake-bootstrap.sql"
+        by_key = self.environment.login == "key_pair"
+        make_login = ("--make-login", "--account", SNOWFLAKE_ACCOUNT) if by_key else ()
         run(
             "snowflake bootstrap",
             [
-                *(sys.executable, "-m", "stacks.snowflake_bootstrap", self.environment.name, "--make-login"),
-                *("--account", SNOWFLAKE_ACCOUNT, "--host", "127.0.0.1", "--protocol", "http"),
-                *("--port", str(self.connection["snowflake"]), "--output", file),
+                *(sys.executable, "-m", "stacks.snowflake_bootstrap", self.environment.name),
+                *(*make_login, "--output", file),
             ],
             environment,
             self._log("snowflake-bootstrap"),

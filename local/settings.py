@@ -15,7 +15,7 @@ class LocalEnvironment:
     name: str
     account: str
     region: str
-    login_secret: str
+    login: str
     database: str
     config_schema: str
     image: str
@@ -30,7 +30,7 @@ class LocalEnvironment:
             name=name,
             account=values["account"],
             region=values["region"],
-            login_secret=snowflake["login_secret"],
+            login=snowflake.get("login", "workload_identity"),
             database=snowflake["database"],
             config_schema=snowflake["config_schema"],
             image=values["image"]["uri"],

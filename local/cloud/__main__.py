@@ -15,7 +15,11 @@ def main() -> None:
     """Read the arguments, set the process's environment, mend ministack, serve."""
     arguments = _arguments()
     environment = settings.process_environment(
-        port=arguments.port, state=arguments.state, certificate=arguments.certificate, key=arguments.key
+        port=arguments.port,
+        state=arguments.state,
+        certificate=arguments.certificate,
+        key=arguments.key,
+        of_functions=dict(arguments.function_variable),
     )
     shutil.rmtree(environment["TMPDIR"], ignore_errors=True)  # what Lambdas of a killed stand-in left
     for name in ("TMPDIR", "STATE_DIR", "S3_DATA_DIR"):
@@ -43,7 +47,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=_absolute, required=True, help="folder that keeps the state over restarts")
     parser.add_argument("--certificate", type=_file, required=True, help="PEM certificate, with ca.pem beside it")
     parser.add_argument("--key", type=_file, required=True, help="PEM private key of the certificate")
+    parser.add_argument(
+        "--function-variable",
+        type=_variable,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an environment variable of every Lambda; can be given several times",
+    )
     return parser.parse_args()
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def _absolute(text: str) -> Path:

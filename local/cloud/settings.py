@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from local.cloud.accounts import OPERATOR
@@ -11,10 +12,13 @@ from local.cloud.accounts import OPERATOR
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def process_environment(*, port: int, state: Path, certificate: Path, key: Path) -> dict[str, str]:
+def process_environment(
+    *, port: int, state: Path, certificate: Path, key: Path, of_functions: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The whole environment of the stand-in: nothing of the caller's AWS, Python or Node settings passes through.
 
-    Arguments: `certificate`'s folder holds ca.pem too, as `certificates.make` leaves it.
+    Arguments: `certificate`'s folder holds ca.pem too, as `certificates.make` leaves it; `of_functions` is what leads
+    the Lambdas to other stand-ins.
     """
     bundle = str(certificate.parent / "ca.pem")
     scratch = state / "tmp"
@@ -48,4 +52,5 @@ def process_environment(*, port: int, state: Path, certificate: Path, key: Path)
         "REQUESTS_CA_BUNDLE": bundle,
         "SSL_CERT_FILE": bundle,
         "NODE_EXTRA_CA_CERTS": bundle,
+        **(of_functions or {}),
     }

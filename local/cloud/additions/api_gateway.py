@@ -1,4 +1,4 @@
-"""The host names of APIs."""
+"""The host names and paths of APIs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ HOST = re.compile(r"^([a-z0-9]+)\.execute-api\.[\w.-]+?(?::\d+)?$")
 
 
 def apply() -> None:
-    """ministack knows an API by a host name of its own, AWS by <id>.execute-api.<region>.amazonaws.com: both now."""
+    """ministack knows an API by a host name of its own, AWS by <id>.execute-api.<region>.amazonaws.com: both now.
+
+    It also answers /health of every host itself, which on AWS is the API's own path.
+    """
     from ministack import app
 
-    require(app, "_EXECUTE_API_RE")
+    require(app, "_EXECUTE_API_RE", "_HEALTH_PATHS")
     app._EXECUTE_API_RE = HOST
+    app._HEALTH_PATHS = tuple(path for path in app._HEALTH_PATHS if path.startswith("/_"))
