@@ -98,7 +98,7 @@ class SnowflakeAccount:
         statements = []
         for name in (
             "bootstrap.sql",
-            "010_roles_and_schemas.sql",
+            "010_schemas.sql",
             "020_tables.sql",
             "030_views.sql",
             "070_grants.sql",
@@ -109,6 +109,7 @@ class SnowflakeAccount:
         self.administer(*(text for text in statements if not any(words in text for words in unneeded)))
         user, role = names["runner_user"], names["runner_role"]
         self.administer(
+            "USE ROLE ACCOUNTADMIN",
             f"CREATE USER {user} TYPE = SERVICE RSA_PUBLIC_KEY = '{self.public_key}' DEFAULT_ROLE = {role}",
             f"GRANT ROLE {role} TO USER {user}",
         )

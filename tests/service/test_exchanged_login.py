@@ -66,3 +66,20 @@ def test_a_secret_that_cannot_be_read_again_leaves_snowflakes_error(open_session
     denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
     with pytest.raises(SnowflakeError):
         open_session(LoginSecret("arn", Secrets(snowflake_account.secret(user="NOBODY"), denied)))
+
+
+def test_the_login_is_read_again_by_the_first_session_an_hour_later(open_session, snowflake_account):
+    now = [0.0]
+    secrets = Secrets(snowflake_account.secret())
+    secret = LoginSecret("arn", secrets, clock=lambda: now[0])
+    for moment, reads in ((0, 1), (3599, 1), (3600, 2), (3700, 2)):
+        now[0] = float(moment)
+        open_session(secret)
+        assert secrets.reads == reads
+
+
+def test_the_address_of_the_environment_goes_over_that_of_the_secret(open_session, snowflake_account):
+    right = snowflake_account.secret()
+    moved = Secrets(right | {"port": 1, "host": "nowhere.example"})
+    address = {name: right[name] for name in ("host", "port")}
+    assert open_session(LoginSecret("arn", moved, address=address)).rows("SELECT 1") == [(1,)]

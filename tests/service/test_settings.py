@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from report_service.errors import presentable
-from report_service.login import LoginError, parse_login
+from report_service.login import LoginError, login_source, parse_login
 from report_service.settings import SettingsError, WebSettings, WorkerSettings, load
 
 GOOD = {
@@ -74,8 +74,14 @@ def secret(**changes):
 
 @pytest.mark.parametrize(
     "text",
-    [secret(), secret(private_key=PEM.replace("\n", "\\n")), secret(private_key=LOCKED, passphrase="open")],
-    ids=["real line ends", "literal line ends", "passphrase"],
+    [
+        secret(),
+        secret(private_key=PEM.replace("\n", "\\n")),
+        secret(private_key=LOCKED, private_key_passphrase="open"),
+        secret(private_key=LOCKED.replace("\n", "\\n"), private_key_passphrase="open"),
+        secret(private_key=LOCKED, passphrase="open"),
+    ],
+    ids=["real line ends", "literal line ends", "locked", "locked, literal line ends", "the other name"],
 )
 def test_a_key_is_read_in_every_common_form(text):
     assert parse_login(text, origin="S").private_key == parse_login(secret(), origin="S").private_key
@@ -89,7 +95,9 @@ def test_a_key_is_read_in_every_common_form(text):
         (secret(account=""), "lacks account"),
         (secret(password="hunter2"), "private_key instead"),
         (secret(private_key="nonsense"), "cannot be read"),
-        (secret(private_key=LOCKED), "cannot be read"),
+        (secret(private_key=LOCKED), "lacks private_key_passphrase"),
+        (secret(private_key=LOCKED, private_key_passphrase="shut"), "private_key_passphrase is wrong"),
+        (secret(private_key_passphrase="open"), "remove private_key_passphrase"),
         (secret(port="many"), "port"),
         (secret(protocol="gopher"), "protocol"),
     ],
@@ -114,3 +122,48 @@ def test_a_login_does_not_show_its_key():
 def test_secrets_do_not_get_into_messages(text):
     assert "hunter2" not in presentable(text)
     assert "MII" not in presentable(text)
+
+
+IDENTITY = {"SNOWFLAKE_ACCOUNT": "ORG-ACC", "SNOWFLAKE_USER": "SERVICE", "SNOWFLAKE_ROLE": "RUNNER"}
+
+
+def test_a_workload_identity_needs_no_secret(environment):
+    environment(**IDENTITY, SNOWFLAKE_SECRET_ARN="", SNOWFLAKE_HOST="127.0.0.1", SNOWFLAKE_PORT="8080")
+    login = login_source(load(WorkerSettings)).login()
+    assert (login.account, login.user, login.role, login.host, login.port) == (
+        "ORG-ACC",
+        "SERVICE",
+        "RUNNER",
+        "127.0.0.1",
+        8080,
+    )
+    assert login.way == {"authenticator": "WORKLOAD_IDENTITY", "workload_identity_provider": "AWS"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (IDENTITY, "SNOWFLAKE_SECRET_ARN and SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER, SNOWFLAKE_ROLE are set"),
+        ({"SNOWFLAKE_SECRET_ARN": ""}, "No SNOWFLAKE_ variable of a login is set"),
+        ({"SNOWFLAKE_SECRET_ARN": "", "SNOWFLAKE_USER": "SERVICE"}, "SNOWFLAKE_USER is set"),
+    ],
+)
+def test_a_login_is_named_in_one_way_and_wholly(environment, changes, words):
+    environment(**changes)
+    with pytest.raises(SettingsError, match=words) as wrong:
+        load(WorkerSettings)
+    assert "set SNOWFLAKE_SECRET_ARN for a key pair, or" in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "neither is set"),
+        ({"API_TOKEN": "hunter2-hunter2-hunter2", "API_TOKEN_SECRET_ARN": GOOD["SNOWFLAKE_SECRET_ARN"]}, "both are"),
+    ],
+)
+def test_the_web_role_has_one_token(environment, changes, words):
+    environment(**changes)
+    with pytest.raises(SettingsError, match=words) as wrong:
+        load(WebSettings)
+    assert "hunter2" not in str(wrong.value)

@@ -11,6 +11,7 @@ from snowflake.connector.errors import OperationalError
 
 from report_service.queue import Produced, ReportQueue
 from report_service.web.app import make_app
+from report_service.web.tokens import FixedToken
 
 TOKEN = "a-token-for-tests-0123456789"
 JOB = {
@@ -40,7 +41,7 @@ def make(catalogue, warehouse):
             open_queue=open_queue,
             environment="test",
             bucket="bucket",
-            token=TOKEN,
+            tokens=FixedToken(TOKEN),
             body_bytes=4096,
         )
         headers = {"Authorization": f"Bearer {TOKEN}"} if headers is None else headers
@@ -84,9 +85,32 @@ def test_a_job_becomes_a_row_and_the_answer_says_how_to_follow_it(client, wareho
     assert client.get(body["status_url"]).json()["status"] == "PENDING"
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"job_type": "order_priority"}, "REPORT_NAME"),
+        ({"input_data": JOB["input_data"] | {"format": "PDF"}}, "OUTPUT_FORMAT"),
+        ({"input_data": JOB["input_data"] | {"end_date": "1997-04-30"}}, "PARAMETERS"),
+        (
+            {"input_data": JOB["input_data"] | {"recipients": [{"channel": "email", "to": "a@example.com"}]}},
+            "RECIPIENTS",
+        ),
+    ],
+)
+def test_the_job_id_of_another_request_is_refused(client, queue, change, says):
+    first = client.post("/process-job", json=JOB).json()
+    answer = client.post("/process-job", json=JOB | change)
+
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == f"Job job-1 is there with another {says}; take a new job_id."
+    again = client.post("/process-job", json=JOB | {"timestamp": "2026-11-22T10:00:00Z", "source": "elsewhere"})
+    assert (again.status_code, again.json()["tracking_id"]) == (202, first["tracking_id"])
+
+
 def test_the_same_job_id_again_is_the_same_job(client, queue):
     first = client.post("/process-job", json=JOB).json()
-    again = client.post("/process-job", json=JOB | {"job_type": "pricing_summary", "input_data": {}}).json()
+    again = client.post("/process-job", json=JOB | {"timestamp": "2026-11-22T10:00:00Z", "job_type": "sales_report"})
+    again = again.json()
     assert first["tracking_id"] == again["tracking_id"]
     assert queue.counts() == {"PENDING": 1}
     assert "before" in again["message"]

@@ -59,6 +59,14 @@ class LeaseLostError(Exception):
     """The row belongs to somebody else by now, or was cancelled: whatever this attempt made counts for nothing."""
 
 
+class KeyTakenError(Exception):
+    """The key of a request is already that of another request; `columns` are those that differ."""
+
+    def __init__(self, key: str, columns: list[str]) -> None:
+        super().__init__(f"{key} is the key of a request with another {', '.join(columns)}.")
+        self.columns = columns
+
+
 def encodable(text: str) -> str:
     """Return `text` with each half of a surrogate pair written out: JSON may hold one, UTF-8 may not."""
     return text.encode(errors="backslashreplace").decode()

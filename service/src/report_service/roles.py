@@ -8,9 +8,18 @@ from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service import log
 from report_service.catalogue import CatalogueError
-from report_service.checks import test_connections, validate_config
+from report_service.checks import validate_config
+from report_service.connections import test_connections
 from report_service.login import LoginError
-from report_service.settings import AnySettings, Settings, SettingsError, WebSettings, WorkerSettings, load
+from report_service.settings import (
+    AnySettings,
+    CheckSettings,
+    Settings,
+    SettingsError,
+    WebSettings,
+    WorkerSettings,
+    load,
+)
 from report_service.worker_role import run_worker
 
 
@@ -35,8 +44,9 @@ def _run(role: str) -> int:
     if role == "worker":
         run_worker(_started(WorkerSettings))
         return 0
-    check = test_connections if role == "test-connections" else validate_config
-    return 0 if check(_started(Settings)) else 1
+    if role == "test-connections":
+        return 0 if test_connections(_started(CheckSettings)) else 1
+    return 0 if validate_config(_started(Settings)) else 1
 
 
 def _started(model: type[AnySettings]) -> AnySettings:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from report_service.health import WORKER_FILE
@@ -27,7 +27,18 @@ def _empty_is_absent(value: Any) -> Any:
 
 
 OptionalArn = Annotated[Arn | None, BeforeValidator(_empty_is_absent)]
+OptionalText = Annotated[str | None, BeforeValidator(_empty_is_absent)]
+OptionalToken = Annotated[Annotated[SecretStr, Field(min_length=16)] | None, BeforeValidator(_empty_is_absent)]
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 OptionalAddress = Annotated[Annotated[str, AfterValidator(_address)] | None, BeforeValidator(_empty_is_absent)]
+
+
+IDENTITY = ("snowflake_account", "snowflake_user", "snowflake_role")
+_ONE_LOGIN = (
+    "set SNOWFLAKE_SECRET_ARN for a key pair, or SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER and SNOWFLAKE_ROLE for a workload "
+    "identity"
+)
+_SECRET_VARIABLES = {"API_TOKEN"}
 
 
 class SettingsError(Exception):
@@ -35,7 +46,11 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What both roles need. Each field is the environment variable of its name in capitals."""
+    """What both roles need. Each field is the environment variable of its name in capitals.
+
+    The Snowflake login is a secret's (SNOWFLAKE_SECRET_ARN), or a workload identity (SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER,
+    SNOWFLAKE_ROLE, and the task's own IAM role). SNOWFLAKE_HOST, _PORT and _PROTOCOL lead elsewhere than to Snowflake.
+    """
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
@@ -43,7 +58,13 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     aws_region: str | None = None
 
-    snowflake_secret_arn: Arn
+    snowflake_secret_arn: OptionalArn = None
+    snowflake_account: OptionalText = None
+    snowflake_user: OptionalText = None
+    snowflake_role: OptionalText = None
+    snowflake_host: OptionalText = None
+    snowflake_port: Annotated[Annotated[int, Field(ge=1, le=65535)] | None, BeforeValidator(_empty_is_absent)] = None
+    snowflake_protocol: Annotated[Literal["https", "http"] | None, BeforeValidator(_empty_is_absent)] = None
     snowflake_database: Identifier = "REPORTING_DB"
     snowflake_schema: Identifier = "CONFIG"
     snowflake_login_seconds: int = Field(default=20, ge=1, le=300)
@@ -51,6 +72,16 @@ class Settings(BaseSettings):
     report_bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
     reports_directory: Path = Path(__file__).parents[2] / "reports"
     health_file: Path = WORKER_FILE
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Settings:
+        identity = {name: getattr(self, name) for name in IDENTITY}
+        given = [name.upper() for name, value in identity.items() if value]
+        if self.snowflake_secret_arn and given:
+            raise ValueError(f"SNOWFLAKE_SECRET_ARN and {', '.join(given)} are set; {_ONE_LOGIN}")
+        if not self.snowflake_secret_arn and len(given) < len(IDENTITY):
+            raise ValueError(f"{', '.join(given) or 'no SNOWFLAKE_ variable of a login'} is set; {_ONE_LOGIN}")
+        return self
 
 
 class WorkerSettings(Settings):
@@ -78,14 +109,31 @@ class WorkerSettings(Settings):
 
 
 class WebSettings(Settings):
-    """What the web role needs beside."""
+    """What the web role needs beside; its token is that of a secret, or where there is no Secrets Manager, given."""
 
     port: int = Field(default=8000, ge=1, le=65535)
     web_host: str = "0.0.0.0"  # behind the load balancer; a machine without one sets 127.0.0.1
     stop_seconds: float = Field(default=25, ge=1, le=115)  # a request takes seconds; the queue keeps what it asked for
-    api_token: SecretStr = Field(min_length=16)
+    api_token: OptionalToken = None
+    api_token_secret_arn: OptionalArn = None
     web_connections: int = Field(default=4, ge=1, le=64)
     body_bytes: int = Field(default=65536, ge=1024, le=10_000_000)
+
+    @model_validator(mode="after")
+    def _one_token(self) -> WebSettings:
+        if bool(self.api_token) == bool(self.api_token_secret_arn):
+            both = "both are" if self.api_token else "neither is"
+            raise ValueError(f"of API_TOKEN_SECRET_ARN and API_TOKEN {both} set; set the one that holds the token")
+        return self
+
+
+class CheckSettings(Settings):
+    """What test-connections looks at beside, where it is set."""
+
+    sns_topic_arn: OptionalArn = None
+    api_url: Annotated[Url | None, BeforeValidator(_empty_is_absent)] = None
+    api_token: OptionalToken = None
+    api_token_secret_arn: OptionalArn = None
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -100,8 +148,10 @@ def load(model: type[AnySettings]) -> AnySettings:
 
 
 def _line(details: Any) -> str:
+    if not details["loc"]:  # of several variables together
+        return f"{str(details['ctx']['error'])[:1].upper()}{str(details['ctx']['error'])[1:]}."
     variable = str(details["loc"][0]).upper()
     if details["type"] == "missing":
         return f"{variable} is not set; it is required."
-    given = "a value that is not shown" if variable == "API_TOKEN" else repr(details["input"])
+    given = "a value that is not shown" if variable in _SECRET_VARIABLES else repr(details["input"])
     return f"{variable} is {given}; {details['msg'][:1].lower()}{details['msg'][1:]}."

@@ -11,7 +11,7 @@ import snowflake.connector
 from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service import log
-from report_service.login import LoginSecret, SnowflakeLogin
+from report_service.login import LoginSource, SnowflakeLogin
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ class Warehouse:
     """One session of one thread. Values are always bound by the server (`?`), never written into the text."""
 
     def __init__(
-        self, secret: LoginSecret, *, database: str, schema: str, query_tag: str, login_seconds: int = 20
+        self, secret: LoginSource, *, database: str, schema: str, query_tag: str, login_seconds: int = 20
     ) -> None:
         self._secret = secret
         self._database = database
@@ -150,12 +150,9 @@ class Warehouse:
             self._connection = self._log_in(newer)
 
     def _log_in(self, login: SnowflakeLogin) -> Any:
-        where = {name: getattr(login, name) for name in ("host", "port", "protocol", "role", "warehouse")}
         return snowflake.connector.connect(
             account=login.account,
             user=login.user,
-            authenticator="SNOWFLAKE_JWT",
-            private_key=login.private_key,
             database=self._database,
             schema=self._schema,
             application="Snowgate",
@@ -168,7 +165,8 @@ class Warehouse:
             session_parameters={"LOCK_TIMEOUT": _LOCK_SECONDS},
             client_session_keep_alive=True,
             enable_server_session_keep_alive_auto_detection=False,
-            **{name: value for name, value in where.items() if value is not None},
+            **login.way,
+            **login.where,
         )
 
 

@@ -10,12 +10,12 @@ import uuid
 
 from report_service import log
 from report_service.alarm_clock import AlarmClock, NoAlarmClock, SchedulerAlarmClock
-from report_service.aws import LateClient, client
+from report_service.aws import LateClient
 from report_service.catalogue import load_catalogue
 from report_service.delivery import Delivery, EmailChannel
 from report_service.ecs import DesiredCount, EcsTask, TaskProtection, read_task
 from report_service.heartbeat import Heartbeat
-from report_service.login import LoginSecret
+from report_service.login import LoginSource, login_source
 from report_service.queue.report_queue import ReportQueue
 from report_service.settings import Settings, WorkerSettings
 from report_service.sleep import Sleep
@@ -31,7 +31,7 @@ def run_worker(settings: WorkerSettings) -> None:
     """Run until SIGTERM; raises if the catalogue, the login or Snowflake itself is not usable at the start."""
     catalogue = load_catalogue(settings.reports_directory)
     task = read_task(settings.ecs_container_metadata_uri_v4) if settings.ecs_container_metadata_uri_v4 else None
-    secret = LoginSecret(settings.snowflake_secret_arn, client("secretsmanager"))
+    secret = login_source(settings)
     name = task.name if task else f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
     def open_queue(warehouse: Warehouse) -> ReportQueue:
@@ -74,7 +74,7 @@ def run_worker(settings: WorkerSettings) -> None:
         worker.run()
 
 
-def open_warehouse(settings: Settings, secret: LoginSecret, purpose: str) -> Warehouse:
+def open_warehouse(settings: Settings, secret: LoginSource, purpose: str) -> Warehouse:
     """Return a session for `purpose`, which Snowflake shows as its query tag."""
     return Warehouse(
         secret,

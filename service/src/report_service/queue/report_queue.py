@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from report_service.errors import ErrorCode, LeaseLostError, presentable
+from report_service.errors import ErrorCode, KeyTakenError, LeaseLostError, presentable
 from report_service.queue import statements
 from report_service.queue.rows import Claim, Demand, Job, NewJob, Produced
 from report_service.warehouse import Warehouse
@@ -106,7 +106,10 @@ class ReportQueue:
         self._warehouse.change(statements.NOT_DELIVERED, (code, presentable(message), delivery_id))
 
     def submit(self, job: NewJob) -> tuple[Job, bool]:
-        """Insert a request unless one with its key exists; returns the row, and whether it is new."""
+        """Insert a request unless one with its key exists; returns the row, and whether it is new.
+
+        Raises KeyTakenError if the key is that of another request.
+        """
         values = (
             job.key,
             job.report_name,
@@ -122,6 +125,8 @@ class ReportQueue:
                 raise RuntimeError(f"The row of job {job.key} is not there after it was inserted.")
             if new:
                 self._audit(found.config_id, 0, None, "PENDING", f"submitted by {job.source}")
+            else:
+                self._check_same(job)
         return found, new
 
     def cancel(self, job: Job) -> bool:
@@ -154,6 +159,14 @@ class ReportQueue:
         rows = self._warehouse.rows(statements.METRICS)
         return [(name, label, hour, None if value is None else float(value)) for name, label, hour, value in rows]
 
+    def _check_same(self, job: NewJob) -> None:
+        (row,) = self._warehouse.rows(statements.REQUEST_BY_KEY, (job.key,))
+        wanted = (job.report_name.upper(), job.output_format, dict(job.parameters), list(job.recipients))
+        columns = ("REPORT_NAME", "OUTPUT_FORMAT", "PARAMETERS", "RECIPIENTS")
+        differing = [name for name, a, b in zip(columns, wanted, _request(row), strict=True) if a != b]
+        if differing:
+            raise KeyTakenError(job.key, differing)
+
     def _fenced(self, claim: Claim, statement: str, values: Sequence[Any], to_status: str, detail: str) -> None:
         if not self._warehouse.change(statement, (*values, claim.config_id, claim.token)):
             raise LeaseLostError(f"Row {claim.config_id} is no longer held by {self._actor}.")
@@ -180,6 +193,17 @@ class ReportQueue:
 def _claim(row: tuple[Any, ...]) -> Claim:
     config_id, token, attempt, max_attempts, *rest = row
     return Claim(int(config_id), token, int(attempt), int(max_attempts), *rest)
+
+
+def _request(row: tuple[Any, ...]) -> tuple[str, str, Any, Any]:
+    """A row's request as NewJob has it: what is NULL there has the default's value."""
+    name, output, parameters, recipients = row
+    return (
+        str(name).upper(),
+        str(output or "PDF").upper(),
+        json.loads(parameters) if parameters else {},
+        json.loads(recipients) if recipients else [],
+    )
 
 
 def _job(row: tuple[Any, ...]) -> Job:

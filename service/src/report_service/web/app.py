@@ -13,6 +13,7 @@ from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 
 from report_service.catalogue import Catalogue
+from report_service.errors import KeyTakenError
 from report_service.parameters import check_parameters
 from report_service.queue.report_queue import ReportQueue
 from report_service.queue.rows import Job, NewJob
@@ -33,13 +34,14 @@ from report_service.web.models import (
     utc,
 )
 from report_service.web.problems import RESPONSES, install
+from report_service.web.tokens import Tokens
 
 OpenQueue = Callable[[], AbstractContextManager[ReportQueue]]
 _USUAL_DURATION = datetime.timedelta(minutes=5)  # with a worker that must be woken first
 
 
 def make_app(
-    *, catalogue: Catalogue, open_queue: OpenQueue, environment: str, bucket: str, token: str, body_bytes: int
+    *, catalogue: Catalogue, open_queue: OpenQueue, environment: str, bucket: str, tokens: Tokens, body_bytes: int
 ) -> FastAPI:
     """Return the application; `open_queue` lends a queue for one request."""
     app = FastAPI(
@@ -54,7 +56,7 @@ def make_app(
     app.add_middleware(BodyLimit, limit=body_bytes)
     install(app)
     _open_routes(app, open_queue, environment)
-    _job_routes(app, catalogue, open_queue, bucket, [Depends(TokenGuard(token))])
+    _job_routes(app, catalogue, open_queue, bucket, [Depends(TokenGuard(tokens))])
     return app
 
 
@@ -76,12 +78,23 @@ def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucke
     guarded: dict[str, Any] = {"dependencies": guards, "responses": RESPONSES}
     unknown: dict[str, Any] = guarded | {"responses": {**RESPONSES, 404: RESPONSES[422]}}
 
-    @app.post("/process-job", status_code=202, tags=["jobs"], **guarded)
+    @app.post(
+        "/process-job",
+        status_code=202,
+        tags=["jobs"],
+        **(guarded | {"responses": {**RESPONSES, 409: RESPONSES[422]}}),
+    )
     def process_job(request: JobRequest) -> JobAccepted:
-        """Ask for a report; wrong input is refused at once, and nothing is written."""
+        """Ask for a report; wrong input, and the job_id of another request (409), are refused: nothing is written."""
         wanted = _new_job(request, catalogue)
-        with open_queue() as queue:
-            job, new = queue.submit(wanted)
+        try:
+            with open_queue() as queue:
+                job, new = queue.submit(wanted)
+        except KeyTakenError as error:
+            differing = " and ".join(error.columns)
+            raise HTTPException(
+                409, f"Job {request.job_id} is there with another {differing}; take a new job_id."
+            ) from None
         return _accepted(job, new, bucket)
 
     @app.get("/job/{job_id}/status", tags=["jobs"], **unknown)

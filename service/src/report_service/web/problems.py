@@ -55,7 +55,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(BotoCoreError)
     async def _aws(request: Request, error: Exception) -> JSONResponse:
         log.error("web.aws_failed", error, path=request.url.path)
-        return problem(503, "The login secret cannot be read; try again later.")
+        return problem(503, "A secret that is needed cannot be read; try again later.")
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:

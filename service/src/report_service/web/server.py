@@ -11,18 +11,19 @@ import uvicorn
 
 from report_service import aws, log
 from report_service.catalogue import load_catalogue
-from report_service.login import LoginSecret
+from report_service.login import login_source
 from report_service.queue.report_queue import ReportQueue
 from report_service.settings import WebSettings
 from report_service.warehouse import Warehouse, Warehouses
 from report_service.web.app import make_app
+from report_service.web.tokens import FixedToken, Tokens, TokenSecret
 from report_service.worker_role import open_warehouse
 
 
 def run_web(settings: WebSettings) -> None:
     """Serve until SIGTERM; Snowflake is reached with the first request that needs it, so /health answers at once."""
     catalogue = load_catalogue(settings.reports_directory)
-    secret = LoginSecret(settings.snowflake_secret_arn, aws.client("secretsmanager"))
+    secret = login_source(settings)
 
     def connect() -> Warehouse:
         return open_warehouse(settings, secret, "web")
@@ -40,7 +41,7 @@ def run_web(settings: WebSettings) -> None:
         open_queue=open_queue,
         environment=settings.environment,
         bucket=settings.report_bucket,
-        token=settings.api_token.get_secret_value(),
+        tokens=_tokens(settings),
         body_bytes=settings.body_bytes,
     )
     log.info("web.started", port=settings.port, reports=list(catalogue))
@@ -58,3 +59,9 @@ def run_web(settings: WebSettings) -> None:
     )
     warehouses.close()
     log.info("web.stopped")
+
+
+def _tokens(settings: WebSettings) -> Tokens:
+    if settings.api_token is not None:
+        return FixedToken(settings.api_token.get_secret_value())
+    return TokenSecret(settings.api_token_secret_arn or "", aws.client("secretsmanager"))

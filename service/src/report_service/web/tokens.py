@@ -1,0 +1,116 @@
+"""The tokens that callers may send: a rotated secret's new one and old one, so that no caller meets a gap."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from report_service import log
+
+OLD_TOKEN = datetime.timedelta(hours=24)  # after a rotation, callers have this long to take the new one
+READ_AGAIN_SECONDS = 300.0  # a token that was withdrawn is refused after this time at the latest
+PAUSE_SECONDS = 1.0  # between two readings, however many wrong tokens come
+
+
+class Tokens(Protocol):
+    """Who knows which tokens are right."""
+
+    def accepts(self, token: str) -> bool:
+        """Tell whether a token is right, in a time that does not depend on it."""
+
+
+class FixedToken:
+    """One token for as long as the process lives, on a machine without Secrets Manager."""
+
+    def __init__(self, token: str) -> None:
+        self._digest = _digest(token)
+
+    def accepts(self, token: str) -> bool:
+        """Tell whether it is that one."""
+        return hmac.compare_digest(_digest(token), self._digest)
+
+
+class TokenSecret:
+    """The token of a secret in Secrets Manager, read when the first caller comes.
+
+    Right are AWSCURRENT, AWSPENDING (a rotation tells callers the new token before it is current) and, for 24 hours
+    after it was replaced, AWSPREVIOUS. A token that is not known has the secret read again, once a second at most.
+    """
+
+    def __init__(
+        self,
+        secret_arn: str,
+        secrets_manager: Any,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._secret_arn = secret_arn
+        self._secrets_manager = secrets_manager
+        self._now = now
+        self._until: dict[bytes, float] = {}  # a token's digest, and the moment up to which it is right
+        self._read_at: float | None = None
+        self._reading = threading.Lock()
+
+    def accepts(self, token: str) -> bool:
+        """Tell whether the secret holds it; raises AWS's error if the secret could never be read."""
+        digest = _digest(token)
+        if self._age() >= READ_AGAIN_SECONDS:
+            self._read()
+        if self._is_right(digest):
+            return True
+        if self._age() >= PAUSE_SECONDS:
+            self._read()
+        return self._is_right(digest)
+
+    def _is_right(self, digest: bytes) -> bool:
+        now = self._now()
+        right = [hmac.compare_digest(digest, known) and now < until for known, until in self._until.items()]
+        return any(right)
+
+    def _age(self) -> float:
+        return float("inf") if self._read_at is None else self._now() - self._read_at
+
+    def _read(self) -> None:
+        with self._reading:
+            if self._age() < PAUSE_SECONDS:  # another request has read it meanwhile
+                return
+            try:
+                self._until = self._versions()
+            except (BotoCoreError, ClientError) as error:
+                if self._read_at is None:
+                    raise
+                log.error("web.token_not_read_again", error)
+            self._read_at = self._now()
+
+    def _versions(self) -> dict[bytes, float]:
+        current = self._version("AWSCURRENT")
+        previous, pending = self._version("AWSPREVIOUS"), self._version("AWSPENDING")
+        until: dict[bytes, float] = {}
+        if previous and current:
+            until[_digest(previous["SecretString"])] = (current["CreatedDate"] + OLD_TOKEN).timestamp()
+        for version in filter(None, (pending, current)):
+            until[_digest(version["SecretString"])] = float("inf")
+        return until
+
+    def _version(self, stage: str) -> dict[str, Any] | None:
+        """The secret's version at a stage; a stage that no version has, or none with a value yet, is none."""
+        try:
+            answer: dict[str, Any] = self._secrets_manager.get_secret_value(
+                SecretId=self._secret_arn, VersionStage=stage
+            )
+        except ClientError as error:
+            if stage != "AWSCURRENT" and error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+                return None
+            raise
+        return answer
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

@@ -1,0 +1,130 @@
+"""The tokens of a rotated secret: the new one, the pending one and, for a day, the old one."""
+
+import datetime
+
+import pytest
+from botocore.exceptions import ClientError
+
+from report_service.web.tokens import OLD_TOKEN, READ_AGAIN_SECONDS, TokenSecret
+
+HOUR = 3600.0
+START = datetime.datetime(2026, 11, 21, 6, tzinfo=datetime.UTC).timestamp()
+
+
+class Clock:
+    """A time that the test moves."""
+
+    def __init__(self):
+        self.now = START
+
+    def __call__(self):
+        return self.now
+
+    def pass_by(self, seconds):
+        self.now += seconds
+
+
+class Store:
+    """Secrets Manager with one secret, and a count of the readings of its current version."""
+
+    def __init__(self, clock):
+        self.clock, self.versions, self.reads, self.failure = clock, {}, 0, None
+        self.put("AWSCURRENT", "token-1")
+
+    def put(self, stage, text):
+        made = datetime.datetime.fromtimestamp(self.clock.now, datetime.UTC)
+        self.versions[stage] = {"SecretString": text, "CreatedDate": made}
+
+    def finish(self):
+        """What a rotation's last step does."""
+        self.versions["AWSPREVIOUS"] = self.versions["AWSCURRENT"]
+        self.versions["AWSCURRENT"] = self.versions["AWSPENDING"]
+
+    def get_secret_value(self, SecretId, VersionStage):  # noqa: N803 - as Secrets Manager's client has it
+        if self.failure:
+            raise self.failure
+        self.reads += VersionStage == "AWSCURRENT"
+        if VersionStage not in self.versions:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "none"}}, "GetSecretValue")
+        return self.versions[VersionStage]
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def store(clock):
+    return Store(clock)
+
+
+@pytest.fixture
+def tokens(store, clock):
+    return TokenSecret("arn", store, now=clock)
+
+
+def accepted(tokens, *texts):
+    return [text for text in texts if tokens.accepts(text)]
+
+
+def test_no_caller_meets_a_gap_while_a_token_is_rotated(tokens, store, clock):
+    assert accepted(tokens, "token-1", "token-2", "other") == ["token-1"]
+    clock.pass_by(10)
+    store.put("AWSPENDING", "token-2")  # createSecret; setSecret lets Snowflake send it at once
+    assert accepted(tokens, "token-2", "token-1") == ["token-2", "token-1"]
+    store.finish()
+    clock.pass_by(10)
+    assert accepted(tokens, "token-2", "token-1") == ["token-2", "token-1"]
+
+
+def test_the_old_token_ends_a_day_after_it_was_replaced(tokens, store, clock):
+    assert accepted(tokens, "token-1") == ["token-1"]
+    store.put("AWSPENDING", "token-2")
+    store.finish()
+    clock.pass_by(OLD_TOKEN.total_seconds() - 1)
+    assert accepted(tokens, "token-1", "token-2") == ["token-1", "token-2"]
+    clock.pass_by(1)
+    assert accepted(tokens, "token-1", "token-2") == ["token-2"]
+    clock.pass_by(30 * 24 * HOUR)
+    assert accepted(tokens, "token-1", "token-2") == ["token-2"]
+
+
+def test_a_token_that_was_rotated_twice_is_refused_within_minutes(tokens, store, clock):
+    assert accepted(tokens, "token-1") == ["token-1"]
+    for number in (2, 3):
+        store.put("AWSPENDING", f"token-{number}")
+        store.finish()
+    clock.pass_by(READ_AGAIN_SECONDS)
+    assert accepted(tokens, "token-1", "token-2", "token-3") == ["token-2", "token-3"]
+
+
+def test_wrong_tokens_read_the_secret_once_a_second_at_most(tokens, store, clock):
+    for number in range(50):
+        assert not tokens.accepts(f"guess-{number}")
+        clock.pass_by(0.1)
+    assert store.reads <= 6
+
+
+def test_right_tokens_read_the_secret_every_few_minutes(tokens, store, clock):
+    for _ in range(60):
+        assert tokens.accepts("token-1")
+        clock.pass_by(10)
+    assert store.reads == 2
+
+
+def test_what_was_read_is_good_while_secrets_manager_does_not_answer(tokens, store, clock):
+    assert accepted(tokens, "token-1") == ["token-1"]
+    store.failure = ClientError({"Error": {"Code": "InternalServiceError", "Message": "later"}}, "GetSecretValue")
+    clock.pass_by(READ_AGAIN_SECONDS)
+    assert accepted(tokens, "token-1", "guess") == ["token-1"]
+
+
+def test_a_secret_that_was_never_read_is_an_error_and_no_refusal(tokens, store):
+    store.failure = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
+    with pytest.raises(ClientError):
+        tokens.accepts("token-1")
+
+
+def test_a_token_with_half_a_surrogate_pair_is_only_wrong(tokens):
+    assert not tokens.accepts("\ud800")
