@@ -1,5 +1,8 @@
--- Makes: tables REPORT_CONFIG, REPORT_AUDIT_LOG, REPORT_DELIVERY and TRIGGER_LOG
--- On delete: keep TABLE {{ database }}.{{ config_schema }}.REPORT_CONFIG, REPORT_AUDIT_LOG, REPORT_DELIVERY and TRIGGER_LOG (data)
+-- The queue and its history: data, so no Delete drops them; a new column is added to the table that is there.
+-- Makes and keeps: TABLE {{ database }}.{{ config_schema }}.REPORT_CONFIG
+-- Makes and keeps: TABLE {{ database }}.{{ config_schema }}.REPORT_AUDIT_LOG
+-- Makes and keeps: TABLE {{ database }}.{{ config_schema }}.REPORT_DELIVERY
+-- Makes and keeps: TABLE {{ database }}.{{ config_schema }}.TRIGGER_LOG
 
 USE ROLE {{ owner_role }};
 USE SCHEMA {{ database }}.{{ config_schema }};

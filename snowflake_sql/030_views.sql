@@ -1,7 +1,7 @@
--- Makes: views V_QUEUE_DEMAND, V_REPORT_STATUS and V_REPORT_METRICS
--- On delete: DROP VIEW IF EXISTS {{ database }}.{{ config_schema }}.V_REPORT_METRICS
--- On delete: DROP VIEW IF EXISTS {{ database }}.{{ config_schema }}.V_REPORT_STATUS
--- On delete: DROP VIEW IF EXISTS {{ database }}.{{ config_schema }}.V_QUEUE_DEMAND
+-- What the queue holds, as workers, waiting people and dashboards want to see it.
+-- Makes and drops: VIEW {{ database }}.{{ config_schema }}.V_QUEUE_DEMAND
+-- Makes and drops: VIEW {{ database }}.{{ config_schema }}.V_REPORT_STATUS
+-- Makes and drops: VIEW {{ database }}.{{ config_schema }}.V_REPORT_METRICS
 
 USE ROLE {{ owner_role }};
 USE SCHEMA {{ database }}.{{ config_schema }};

@@ -1,5 +1,5 @@
--- Makes: stream REPORT_CONFIG_INSERT_STREAM on REPORT_CONFIG
--- On delete: DROP STREAM IF EXISTS {{ database }}.{{ config_schema }}.REPORT_CONFIG_INSERT_STREAM
+-- The requests that have not woken anybody yet.
+-- Makes and drops: STREAM {{ database }}.{{ config_schema }}.REPORT_CONFIG_INSERT_STREAM
 
 USE ROLE {{ owner_role }};
 USE SCHEMA {{ database }}.{{ config_schema }};

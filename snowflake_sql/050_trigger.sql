@@ -1,16 +1,18 @@
--- Makes: external function TRIGGER_ECS_SERVICE, procedure SEND_ECS_TRIGGER and task ECS_TRIGGER_TASK
--- On delete: DROP TASK IF EXISTS {{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK
--- On delete: DROP PROCEDURE IF EXISTS {{ database }}.{{ config_schema }}.SEND_ECS_TRIGGER()
--- On delete: DROP FUNCTION IF EXISTS {{ database }}.{{ config_schema }}.TRIGGER_ECS_SERVICE(NUMBER, NUMBER)
+-- From the stream through API Gateway to the waker.
+-- Makes and drops: FUNCTION {{ database }}.{{ config_schema }}.TRIGGER_ECS_SERVICE(NUMBER, NUMBER)
+-- Makes and drops: PROCEDURE {{ database }}.{{ config_schema }}.SEND_ECS_TRIGGER()
+-- Makes and drops: TASK {{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK
 
 USE ROLE {{ owner_role }};
 USE SCHEMA {{ database }}.{{ config_schema }};
+-- Snowflake creates a Python procedure on a warehouse only (error 391531 without), and the deployer may have no default.
+USE WAREHOUSE {{ warehouse }};
 
 -- Nothing runs while its parts change; the stream keeps what comes in meanwhile.
 ALTER TASK IF EXISTS ECS_TRIGGER_TASK SUSPEND;
 
 -- The call through API Gateway to the waker. Snowflake tells functions apart by their arguments: if these change, the
--- deploy drops the function of the old "On delete" line after the new one works.
+-- deploy drops the function of the old arguments after the new one works.
 CREATE OR REPLACE EXTERNAL FUNCTION TRIGGER_ECS_SERVICE(PENDING NUMBER, BUSY NUMBER)
   RETURNS VARIANT
   VOLATILE
@@ -72,7 +74,8 @@ $$;
 
 -- Snowflake suspends a task after 10 failures in a row by default: a two-minute outage of the API would end all
 -- wake-ups for good. A hundred still stop a trigger that is broken from keeping the warehouse up for days.
-CREATE OR REPLACE TASK ECS_TRIGGER_TASK
+-- Altered where it is there already, never replaced: its grants and its history stay.
+CREATE OR ALTER TASK ECS_TRIGGER_TASK
   WAREHOUSE = {{ warehouse }}
   USER_TASK_MINIMUM_TRIGGER_INTERVAL_IN_SECONDS = {{ trigger_interval_seconds }}
   SUSPEND_TASK_AFTER_NUM_FAILURES = 100

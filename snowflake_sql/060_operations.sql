@@ -1,12 +1,13 @@
--- Makes: procedures START_ALL_TASKS and STOP_ALL_TASKS
--- On delete: DROP PROCEDURE IF EXISTS {{ database }}.{{ reporting_schema }}.START_ALL_TASKS()
--- On delete: DROP PROCEDURE IF EXISTS {{ database }}.{{ reporting_schema }}.STOP_ALL_TASKS()
+-- For operators: all tasks on, all tasks off.
+-- Makes and drops: PROCEDURE {{ database }}.{{ reporting_schema }}.START_ALL_TASKS()
+-- Makes and drops: PROCEDURE {{ database }}.{{ reporting_schema }}.STOP_ALL_TASKS()
 
 USE ROLE {{ owner_role }};
 USE SCHEMA {{ database }}.{{ reporting_schema }};
+USE WAREHOUSE {{ warehouse }};
 
 -- They name the tasks: what a procedure with its owner's rights may SHOW is limited. Roots come last when starting and
--- first when stopping, as Snowflake asks for graphs.
+-- first when stopping, as Snowflake asks for graphs. The daily reports start by setting only.
 CREATE OR REPLACE PROCEDURE START_ALL_TASKS() COPY GRANTS
   RETURNS VARIANT
   LANGUAGE PYTHON
@@ -16,7 +17,12 @@ CREATE OR REPLACE PROCEDURE START_ALL_TASKS() COPY GRANTS
   COMMENT = 'Resumes every task of the reports'
   EXECUTE AS OWNER
 AS $$
-TASKS = ["{{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK"]
+TASKS = [
+    "{{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK",
+{% if daily_reports_enabled %}
+    "{{ database }}.{{ reporting_schema }}.DAILY_REPORTS_TASK",
+{% endif %}
+]
 
 
 def run(session):
@@ -34,11 +40,14 @@ CREATE OR REPLACE PROCEDURE STOP_ALL_TASKS() COPY GRANTS
   COMMENT = 'Suspends every task of the reports; requests wait in REPORT_CONFIG'
   EXECUTE AS OWNER
 AS $$
-TASKS = ["{{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK"]
+TASKS = [
+    "{{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK",
+    "{{ database }}.{{ reporting_schema }}.DAILY_REPORTS_TASK",
+]
 
 
 def run(session):
     for task in TASKS:
-        session.sql(f"ALTER TASK {task} SUSPEND").collect()
+        session.sql(f"ALTER TASK IF EXISTS {task} SUSPEND").collect()
     return {"stopped": TASKS}
 $$;

@@ -35,10 +35,16 @@ NAMES: dict[str, Any] = {
     "owner_role": "REPORTING_OWNER",
     "runner_role": "REPORTING_RUNNER",
     "runner_user": "REPORTING_SERVICE",
+    "web_user": "REPORTING_SERVICE_WEB",
     "api_integration": "SNOWGATE_TEST_API",
+    "external_access": "SNOWGATE_TEST_EGRESS",
     "trigger_interval_seconds": 10,
     "tasks_enabled": True,
+    "daily_reports_enabled": False,
+    "private": False,
     "trigger_url": "https://abc123.execute-api.eu-west-1.amazonaws.com/prod/trigger",
+    "web_host": "reports.example.com",
+    "deployer_role_arn": None,
     "public_key": "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A",
 }
 
@@ -46,11 +52,13 @@ NAMES: dict[str, Any] = {
 KNOWN_GAPS: dict[str, str] = {
     "CREATE EXTERNAL ACCESS INTEGRATION": r"CREATE (OR REPLACE )?EXTERNAL ACCESS INTEGRATION\b",
     "ALTER EXTERNAL ACCESS INTEGRATION": r"ALTER EXTERNAL ACCESS INTEGRATION\b",
+    "DROP EXTERNAL ACCESS INTEGRATION": r"DROP EXTERNAL ACCESS INTEGRATION\b",
     "ALTER NETWORK RULE": r"ALTER NETWORK RULE\b",
     "DESCRIBE NETWORK RULE": r"DESC(RIBE)? NETWORK RULE\b",
     "SHOW NETWORK RULES": r"SHOW NETWORK RULES\b",
     "DROP NETWORK RULE": r"DROP NETWORK RULE\b",
     "ALTER API INTEGRATION": r"ALTER API INTEGRATION\b",
+    "ALTER USER with WORKLOAD_IDENTITY after others": r"ALTER USER \w+ SET [^;]+ WORKLOAD_IDENTITY = \(TYPE",
     "GRANT with CREATE NETWORK RULE": r"GRANT [^;]*\bCREATE NETWORK RULE\b",
 }
 

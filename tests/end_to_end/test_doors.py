@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import snowflake.connector
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -52,17 +53,34 @@ def test_nobody_but_snowflakes_user_with_its_external_id_may_assume_the_role(pla
         sts.assume_role(RoleArn=role["Arn"], RoleSessionName="intruder", ExternalId=outputs["ExternalId"])
 
 
-def test_the_runner_login_exists_only_in_its_secret(platform: Platform) -> None:
-    secret = platform.outputs("Secrets")["RunnerLoginSecretArn"]
-    login = json.loads(platform.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
+def test_no_login_to_snowflake_has_a_secret_and_the_token_lies_only_in_its_own(platform: Platform) -> None:
+    manager = platform.client("secretsmanager")
+    names = [secret["ARN"] for secret in manager.list_secrets()["SecretList"]]
+    values = {name: manager.get_secret_value(SecretId=name)["SecretString"] for name in names}
+    assert list(values) == [platform.outputs("Secrets")["ApiTokenSecretArn"]]
 
-    assert {"account", "user", "private_key", "database", "warehouse", "schema", "role"} <= login.keys()
-    line = login["private_key"].splitlines()[1]
+    [token] = values.values()
     logs = [file for file in platform.logs.rglob("*") if file.is_file()]
     templates = list(platform.assembly.rglob("*.json"))
     assert logs
     assert templates
-    assert [file for file in logs + templates if line in file.read_text(errors="replace")] == []
+    assert [file for file in logs + templates if token in file.read_text(errors="replace")] == []
+
+
+def test_an_iam_role_becomes_no_other_user_than_its_own(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    web = f"arn:aws:iam::{platform.environment.account}:role/snowgate-local-web"
+    found = platform.client("sts").assume_role(RoleArn=web, RoleSessionName="fargate-intruder")["Credentials"]
+    for name, value in platform.snowflake_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_REGION", platform.environment.region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", found["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", found["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", found["SessionToken"])
+    workload = {"authenticator": "WORKLOAD_IDENTITY", "workload_identity_provider": "AWS", "role": None}
+    login = {key: value for key, value in (platform.login() | workload).items() if value is not None}
+    del login["password"]
+    with snowflake.connector.connect(**(login | {"user": "REPORTING_SERVICE"})) as connection:
+        assert connection.cursor().execute("SELECT CURRENT_USER()").fetchall() == [("REPORTING_SERVICE_WEB",)]
 
 
 def test_a_killed_web_task_is_replaced(platform: Platform) -> None:

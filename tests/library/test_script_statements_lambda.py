@@ -4,9 +4,17 @@ import random
 
 import pytest
 
-from snowgate.lambdas.snowflake_deployer.statements import ScriptError, digest, fill, parse, split
+from snowgate.lambdas.snowflake_deployer.statements import (
+    ScriptError,
+    digest,
+    fill,
+    fill_secrets,
+    parse,
+    read_all,
+    split,
+)
 
-HEADER = "-- Makes: a table\n-- On delete: DROP TABLE IF EXISTS D.S.T\n"
+HEADER = "-- Makes and keeps: TABLE D.S.T\n"
 
 
 def texts(script):
@@ -74,29 +82,94 @@ def test_what_is_not_closed_is_named_with_its_line(script, said):
         split("x.sql", script)
 
 
-def test_the_header_says_what_a_file_makes_drops_and_keeps():
+def test_the_header_names_each_object_in_order_and_what_delete_does_with_it():
     script = parse(
         "020.sql",
-        "-- Makes: table T and view V\n-- On delete: DROP VIEW IF EXISTS D.S.V;\n"
-        "-- On delete: keep TABLE D.S.T\n\nSELECT 1;",
+        "-- Tables and views.\n-- Makes and keeps: TABLE D.S.T\n-- Makes and drops: VIEW D.S.V\n"
+        "-- Makes and drops: PROCEDURE D.S.P(VARCHAR, NUMBER(38, 0))\n\nSELECT 1;",
     )
-    assert script.makes == ("table T and view V",)
-    assert script.drops == ("DROP VIEW IF EXISTS D.S.V",)
-    assert script.keeps == ("keep TABLE D.S.T",)
+    assert [str(made) for made in script.makes] == [
+        "TABLE D.S.T",
+        "VIEW D.S.V",
+        "PROCEDURE D.S.P(VARCHAR, NUMBER(38, 0))",
+    ]
+    assert [made.kept for made in script.makes] == [True, False, False]
+    assert script.makes[2].drop == "DROP PROCEDURE IF EXISTS D.S.P(VARCHAR, NUMBER(38, 0))"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("-- On delete: keep nothing\nSELECT 1;", "a line '-- Makes: …' is missing"),
-        ("-- Makes: nothing\nSELECT 1;", "a line '-- On delete: …' is missing"),
+        ("-- Tables.\nSELECT 1;", "010.sql: a line '-- Makes and drops: KIND NAME' or .* is missing"),
         ("SELECT 1;\n" + HEADER, "is missing before the first statement"),
-        ("-- Makes: a\n-- On delete: SELECT 1\n", "must be a DROP, ALTER or REVOKE statement"),
+        (HEADER, "a statement is missing"),
+        ("-- Tables.\n-- Makes: table T\nSELECT 1;", "010.sql line 2: '-- Makes: table T' must read"),
+        ("-- On delete: DROP TABLE T\nSELECT 1;", "line 1: .* must read"),
+        ("-- Makes and drops: TABLE T\nSELECT 1;", "010.sql line 1: 'TABLE T' must name one TABLE by 3"),
+        ("-- Makes and drops: THING D.S.T\nSELECT 1;", "must begin with one of SCHEMA, TABLE"),
+        ("-- Makes and drops: FUNCTION D.S.F\nSELECT 1;", "needs its argument types"),
     ],
 )
 def test_a_file_without_a_full_header_is_refused(text, said):
     with pytest.raises(ScriptError, match=said):
         parse("010.sql", text)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "BEGIN",
+        "begin transaction",
+        "START  TRANSACTION",
+        "COMMIT WORK",
+        "ROLLBACK",
+        "ALTER SESSION SET AUTOCOMMIT = FALSE",
+    ],
+)
+def test_a_transaction_is_refused_outside_bodies(statement):
+    with pytest.raises(ScriptError, match=rf"010.sql line 3: '{statement}' is refused, because DDL commits"):
+        parse("010.sql", f"{HEADER}\n{statement};\nSELECT 1;")
+    body = f"{HEADER}CREATE PROCEDURE P AS $$\n{statement};\n$$;"
+    assert len(parse("010.sql", body).statements) == 1
+
+
+def test_files_come_in_order_and_those_that_are_empty_are_left_out():
+    texts = {
+        "020.sql": HEADER.replace("S.T", "S.U") + "SELECT 2;",
+        "015.sql": " \n-- nothing\n",
+        "010.sql": HEADER + "SELECT 1;",
+    }
+    assert [script.name for script in read_all(texts)] == ["010.sql", "020.sql"]
+
+
+def test_an_object_has_one_maker_and_a_role_may_get_grants_from_several():
+    with pytest.raises(ScriptError, match=r"020.sql: TABLE D.S.T is made by 010.sql already"):
+        read_all({"010.sql": HEADER + "SELECT 1;", "020.sql": HEADER + "SELECT 2;"})
+    grants = "-- Makes and keeps: GRANTS TO ROLE R\nSELECT 1;"
+    assert len(read_all({"010.sql": grants, "020.sql": grants})) == 2
+
+
+def test_a_files_digest_follows_what_it_does_and_not_its_comments():
+    def found(text):
+        return parse("x.sql", text).digest
+
+    first = found(HEADER + "SELECT 1;\nSELECT 2;")
+    assert found(HEADER + "-- why\nSELECT 1;\n\n\nSELECT 2") == first
+    assert found(HEADER + "SELECT 1;\nSELECT 3;") != first
+    assert found(HEADER.replace("keeps", "drops") + "SELECT 1;\nSELECT 2;") != first
+
+
+def test_secrets_are_named_by_a_file_and_filled_in_apart_from_all_else():
+    text = fill("x.sql", "SET A = '${secret:token}', B = '${url}'", {"url": "https://a"})
+    assert parse("x.sql", HEADER + text).secrets == {"token"}
+    assert text == "SET A = '${secret:token}', B = 'https://a'"
+    assert fill_secrets(text, {"token": "T0-k"}) == "SET A = 'T0-k', B = 'https://a'"
+
+
+def test_a_secret_that_could_change_the_statement_is_refused_and_not_shown():
+    with pytest.raises(ScriptError, match=r"The value of \$\{secret:token\} has a quote") as refused:
+        fill_secrets("SET A = '${secret:token}'", {"token": "CANARY';DROP"})
+    assert "CANARY" not in str(refused.value)
 
 
 def test_markers_are_filled_with_the_deploys_values():

@@ -9,21 +9,20 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from snowgate import (
     Architecture,
     SnowflakeApiIntegration,
     SnowflakeDeployer,
-    SnowflakeLogin,
     SnowflakeScripts,
 )
 from snowgate.sql_folder import SqlFolderError
 
 Synthesise = Callable[[], assertions.Template]
 Match = assertions.Match
-HEADER = "-- Makes: a table\n-- On delete: keep the table\n"
+HEADER = "-- A table\n-- Makes and keeps: TABLE DB.CONFIG.T\n"
+VIEW = "-- A view\n-- Makes and drops: VIEW DB.CONFIG.V\n"
 PLACE = {"database": "DB", "schema": "CONFIG", "warehouse": "WH", "role": "DEPLOYER"}
 
 
@@ -33,19 +32,6 @@ def sql(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "010_table.sql").write_text(HEADER + "CREATE TABLE IF NOT EXISTS {{ database }}.T (ID NUMBER);\n")
     return folder
-
-
-def login(stack: cdk.Stack, deployer: SnowflakeDeployer) -> SnowflakeLogin:
-    return SnowflakeLogin(
-        stack,
-        "Login",
-        deployer=deployer,
-        user="SERVICE",
-        role="RUNNER",
-        database="DB",
-        schema="CONFIG",
-        warehouse="WH",
-    )
 
 
 def policy_of(made: assertions.Template, logical_id: str) -> list[dict[str, object]]:
@@ -78,54 +64,6 @@ def test_the_asset_is_named_by_sources_lock_python_and_architecture(stack: cdk.S
         SnowflakeDeployer(stack, f"Deployer{number}", login=secret, python=python, architecture=architecture)
     functions = assertions.Template.from_stack(stack).find_resources("AWS::Lambda::Function").values()
     assert len({function["Properties"]["Code"]["S3Key"] for function in functions}) == 3
-
-
-def test_a_login_is_an_empty_secret_that_the_deployer_fills(
-    stack: cdk.Stack, deployer: SnowflakeDeployer, template: Synthesise
-) -> None:
-    login(stack, deployer)
-    made = template()
-    [secret] = made.find_resources("AWS::SecretsManager::Secret")
-    made.has_resource("AWS::SecretsManager::Secret", {"DeletionPolicy": "RetainExceptOnCreate"})
-    made.has_resource_properties("AWS::SecretsManager::Secret", {"SecretString": "{}"})
-    made.has_resource_properties(
-        "Custom::SnowflakeLogin",
-        {
-            "SecretArn": {"Ref": secret},
-            "User": "SERVICE",
-            "Role": "RUNNER",
-            "Database": "DB",
-            "Schema": "CONFIG",
-            "Warehouse": "WH",
-            "ServiceTimeout": "660",
-        },
-    )
-    [write] = policy_of(made, "LoginDeployerAccess")
-    assert write["Resource"] == {"Ref": secret}
-    [policy] = [name for name in made.find_resources("AWS::IAM::Policy") if name.startswith("LoginDeployerAccess")]
-    made.has_resource("Custom::SnowflakeLogin", {"DependsOn": Match.array_with([policy])})
-
-
-def test_whoever_may_read_a_login_waits_for_its_user(
-    stack: cdk.Stack, deployer: SnowflakeDeployer, template: Synthesise
-) -> None:
-    reader = iam.Role(stack, "Reader", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-    login(stack, deployer).grant_read(reader)
-    made = template()
-    [user] = made.find_resources("Custom::SnowflakeLogin")
-    roles = made.find_resources("AWS::IAM::Role")
-    [waiting] = [role for name, role in roles.items() if name.startswith("Reader")]
-    assert user in waiting["DependsOn"]
-
-
-def test_a_login_may_be_of_another_stack_than_its_deployer(app: cdk.App, stack: cdk.Stack) -> None:
-    secret = secretsmanager.Secret.from_secret_name_v2(stack, "DeployerLogin", "snowgate/test/deployer")
-    deployer = SnowflakeDeployer(stack, "Deployer", login=secret)
-    other = cdk.Stack(app, "Other", env=cdk.Environment(account=stack.account, region=stack.region))
-    login(other, deployer)
-    app.synth()
-    assert [dependency.stack_name for dependency in other.dependencies] == ["Stack"]
-    assert stack.dependencies == []
 
 
 def test_the_role_trusts_exactly_what_the_integration_tells(
@@ -178,7 +116,7 @@ def test_an_integration_without_a_prefix_is_refused(stack: cdk.Stack, deployer: 
 def test_scripts_are_rendered_at_synth_and_what_the_deploy_knows_travels_as_a_value(
     stack: cdk.Stack, deployer: SnowflakeDeployer, sql: Path, template: Synthesise, app: cdk.App
 ) -> None:
-    (sql / "020_url.sql").write_text(HEADER + "SELECT '{{ url }}' FROM {{ database }}.T;\n")
+    (sql / "020_url.sql").write_text(VIEW + "SELECT '{{ url }}' FROM {{ database }}.T;\n")
     (sql / "bootstrap.sql").write_text("not numbered, so not deployed: {{ unknown }}")
     url = cdk.Fn.get_att("Api", "Url").to_string()
     SnowflakeScripts(
@@ -205,7 +143,7 @@ def test_scripts_are_rendered_at_synth_and_what_the_deploy_knows_travels_as_a_va
     texts = {file.name: file.read_text() for file in Path(app.outdir).rglob("*.sql")}
     assert texts == {
         "010_table.sql": HEADER + "CREATE TABLE IF NOT EXISTS DB.T (ID NUMBER);\n",
-        "020_url.sql": HEADER + "SELECT '${url}' FROM DB.T;\n",
+        "020_url.sql": VIEW + "SELECT '${url}' FROM DB.T;\n",
     }
 
 
@@ -228,7 +166,7 @@ def test_a_changed_file_is_another_asset(stack: cdk.Stack, deployer: SnowflakeDe
         ),
         (HEADER + "SELECT {{ database ;\n", r"010_table.sql line 3: "),
         (HEADER + "SELECT 'open;\n", r"010_table.sql line 3: this string is not closed"),
-        ("SELECT 1;\n", r"010_table.sql: a line '-- Makes: …' is missing"),
+        ("SELECT 1;\n", r"010_table.sql: a line '-- Makes and drops: KIND NAME' or"),
     ],
 )
 def test_a_file_that_cannot_be_used_stops_synth_with_its_place(

@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError
 
 from snowgate.lambdas.snowflake_deployer import deadline, handler, patience, response
 from snowgate.lambdas.snowflake_deployer.api_integration import definition
-from snowgate.lambdas.snowflake_deployer.connection import LoginError, read_login, read_private_key
 from snowgate.lambdas.snowflake_deployer.deadline import Deadline, OutOfTime
-from snowgate.lambdas.snowflake_deployer.login import new_private_key, public_key
+from snowgate.lambdas.snowflake_deployer.deployer_login import LoginError, read_login
+from snowgate.lambdas.snowflake_deployer.pem import UnusableKey, new_private_key, public_key, read_private_key
 from snowgate.lambdas.snowflake_deployer.redaction import Secrets
 from snowgate.lambdas.snowflake_deployer.request import Properties, PropertyError
 from snowgate.lambdas.snowflake_deployer.response import Outcome
@@ -211,6 +211,26 @@ def test_no_statement_begins_when_time_is_nearly_over():
         nearly.begin("statement 7")
 
 
+def test_after_a_failure_there_is_time_to_tidy_up_until_the_answer_is_due():
+    nearly = Deadline(Context(deadline.STATEMENT_SECONDS - 1))
+    nearly.tidy()
+    nearly.begin("release the lock")
+    nearly.cancel()
+    with pytest.raises(OutOfTime):
+        nearly.begin("a statement after the answer")
+    over = Deadline(Context(deadline.ANSWER_SECONDS - 1))
+    over.tidy()
+    with pytest.raises(OutOfTime):
+        over.begin("release the lock")
+
+
+def test_a_request_knows_its_id_and_the_name_of_its_stack(answers, resource):
+    arn = "arn:aws:cloudformation:eu-west-1:111122223333:stack/prod-Snowflake/0d5c"
+    run(answers, StackId=arn, RequestId="r-1")
+    request = resource.calls[0][1]
+    assert (request.id, request.stack) == ("r-1", "prod-Snowflake")
+
+
 def test_an_answer_stays_under_four_kilobytes_and_keeps_both_ends_of_the_reason(answers, resource):
     def apply(request):
         raise RuntimeError("begins here " + "ü" * 20000 + " ends here")
@@ -263,7 +283,7 @@ def test_a_key_may_have_real_or_literal_line_breaks(spell):
 
 
 def test_a_key_that_is_none_is_refused_without_quoting_it():
-    with pytest.raises(LoginError) as refused:
+    with pytest.raises(UnusableKey) as refused:
         read_private_key("CANARY", None, "arn:secret")
     assert "CANARY" not in str(refused.value)
     assert "arn:secret" in str(refused.value)
@@ -286,7 +306,7 @@ def test_a_login_may_name_another_address():
     fields = {
         "account": "A",
         "user": "U",
-        "private_key": "K",
+        "private_key": new_private_key(),
         "role": "R",
         "host": "127.0.0.1",
         "port": 1,
@@ -305,16 +325,20 @@ def test_a_public_key_has_no_frame_and_no_line_breaks():
     assert set(key).isdisjoint("-\n ")
 
 
-def test_an_integration_is_made_once_and_brought_up_to_date_ever_after():
-    name, (create, alter) = definition(
-        Properties("R", INTEGRATION | {"AllowedPrefixes": ["https://a/prod/"], "Comment": "it's"})
-    )
-    assert name == "API"
-    assert create.startswith("CREATE API INTEGRATION IF NOT EXISTS API API_PROVIDER = aws_api_gateway ")
-    assert alter == (
-        "ALTER API INTEGRATION API SET API_AWS_ROLE_ARN = 'arn:aws:iam::111122223333:role/r' "
-        "API_ALLOWED_PREFIXES = ('https://a/prod/') ENABLED = TRUE COMMENT = 'it''s'"
-    )
+def test_an_integration_that_is_as_it_should_be_is_left_alone_and_another_one_is_altered():
+    wanted = definition(Properties("R", INTEGRATION | {"AllowedPrefixes": ["https://a/prod/"]}), "it's ours")
+    assert wanted.create.startswith("CREATE API INTEGRATION IF NOT EXISTS API API_PROVIDER = aws_api_gateway ")
+    as_it_is = {
+        "API_AWS_ROLE_ARN": INTEGRATION["RoleArn"],
+        "API_ALLOWED_PREFIXES": "https://a/prod/",
+        "ENABLED": "true",
+        "COMMENT": "it's ours",
+    }
+    assert wanted.changes(as_it_is) == {}
+    assert wanted.changes(as_it_is | {"ENABLED": "false", "COMMENT": ""}) == {
+        "ENABLED": "TRUE",
+        "COMMENT": "'it''s ours'",
+    }
 
 
 @pytest.mark.parametrize(
@@ -327,7 +351,7 @@ def test_an_integration_is_made_once_and_brought_up_to_date_ever_after():
 )
 def test_a_wrong_integration_is_refused_before_the_login(changes, said):
     with pytest.raises((PropertyError, ValueError), match=said):
-        definition(Properties("R", INTEGRATION | changes))
+        definition(Properties("R", INTEGRATION | changes), "mark")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def ecs(monkeypatch):
     client = boto3.client("ecs", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")  # noqa: S106
     monkeypatch.setitem(waker._clients, "ecs", client)
     monkeypatch.setattr(waker.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(waker, "_answered", {})
     with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
@@ -67,6 +68,47 @@ def test_the_count_stays_within_the_most_tasks_allowed(ecs):
 def test_nothing_pending_asks_for_nobody(ecs):
     finds(ecs, 0)
     assert answer(post({"data": [[0, 0, 0]]})) == (200, {"data": [[0, {"desired": 0, "was": 0}]]})
+
+
+def delivered(batch, data, header="sf-external-function-query-batch-id"):
+    return post({"data": data}) | {"headers": {header: batch, "content-type": "application/json"}}
+
+
+@pytest.mark.parametrize("header", ["sf-external-function-query-batch-id", "Sf-External-Function-Query-Batch-Id"])
+def test_a_batch_that_is_delivered_again_changes_nothing(ecs, header):
+    finds(ecs, 0)
+    raises_to(ecs, 2)
+    first = answer(delivered("q:1", [[0, 6, 0]], header))
+    # By now the workers have done it all and sleep at 0: ECS is not even asked.
+    assert answer(delivered("q:1", [[0, 6, 0]], header)) == first
+
+
+def test_another_batch_with_the_same_rows_counts(ecs):
+    for batch in ("q:1", "q:2"):
+        finds(ecs, 0)
+        raises_to(ecs, 2)
+        assert answer(delivered(batch, [[0, 6, 0]]))[0] == 200
+
+
+def test_a_batch_that_failed_is_tried_again(ecs):
+    finds(ecs, 0, status="INACTIVE")
+    assert answer(delivered("q:1", [[0, 6, 0]]))[0] == 500
+    finds(ecs, 0)
+    raises_to(ecs, 2)
+    assert answer(delivered("q:1", [[0, 6, 0]]))[0] == 200
+
+
+def test_only_the_last_batches_of_a_quarter_hour_are_remembered(ecs, monkeypatch):
+    for number in range(waker.REMEMBER_BATCHES + 50):
+        finds(ecs, 4)
+        answer(delivered(f"q:{number}", [[0, 6, 0]]))
+    assert len(waker._answered) == waker.REMEMBER_BATCHES
+
+    later = waker.time.monotonic() + waker.REMEMBER_SECONDS + 1
+    monkeypatch.setattr(waker.time, "monotonic", lambda: later)
+    finds(ecs, 4)
+    answer(delivered("q:new", [[0, 6, 0]]))
+    assert len(waker._answered) == 1
 
 
 def test_every_row_of_a_batch_is_answered_by_its_number(ecs):

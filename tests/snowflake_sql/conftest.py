@@ -16,12 +16,16 @@ from contextlib import contextmanager
 import pytest
 import snowflake.connector
 from fake_aws import FakeAws
+from killing import Killer
 
 from snowgate.lambdas.snowflake_deployer import handler
-from snowgate.lambdas.snowflake_deployer.connection import read_private_key
+from snowgate.lambdas.snowflake_deployer.pem import read_private_key
 from stacks.snowflake_bootstrap import make_key_pair
 from tests import sql_lint
 
+TOKEN_SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:api-token"
+TOKEN = "CANARY-token-of-the-service"
+STACK_ID = "arn:aws:cloudformation:eu-west-1:111122223333:stack/test-Snowflake/0d5c"
 DEPLOYER_SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deployer"
 ROLE_ARN = "arn:aws:iam::111122223333:role/snowflake-calls"
 PYTHON = sql_lint.ROOT / ".venv-warehouse" / "bin" / "python"
@@ -72,9 +76,13 @@ class Deployment:
         suffix = uuid.uuid4().hex[:6].upper()
         unique = {
             name: f"{sql_lint.NAMES[name]}_{suffix}"
-            for name in ("database", "warehouse", "owner_role", "runner_role", "runner_user", "api_integration")
+            for name in (
+                *("database", "warehouse", "owner_role", "runner_role", "runner_user", "api_integration"),
+                *("web_user", "external_access"),
+            )
         }
-        self.warehouse, self.aws = warehouse, aws
+        self.warehouse, self.aws, self.suffix = warehouse, aws, suffix
+        self.aws.secrets.setdefault(TOKEN_SECRET, TOKEN)
         self.names = sql_lint.NAMES | unique | {"trigger_url": "${trigger_url}"} | names
         self.config = f"{self.names['database']}.{self.names['config_schema']}"
         self.reporting = f"{self.names['database']}.{self.names['reporting_schema']}"
@@ -93,17 +101,22 @@ class Deployment:
 
     def request(self, kind, resource, properties, context=None, **changes):
         """Send one request through the handler and give CloudFormation's answer."""
-        event = {
+        event = self.event(kind, resource, properties, **changes)
+        handler.handler(event, context or Context())
+        return self.aws.answers.pop(event["RequestId"])
+
+    def event(self, kind, resource, properties, **changes):
+        """What CloudFormation sends."""
+        request = changes.pop("RequestId", uuid.uuid4().hex)
+        return {
             "RequestType": kind,
             "ResponseURL": f"{self.aws.url}/answer",
-            "StackId": "stack",
-            "RequestId": "request",
+            "StackId": STACK_ID,
+            "RequestId": request,
             "LogicalResourceId": resource,
             "ResourceType": f"Custom::Snowflake{resource}",
             "ResourceProperties": properties,
         } | changes
-        handler.handler(event, context or Context())
-        return self.aws.answers.pop()
 
     def login_properties(self):
         return {
@@ -123,13 +136,17 @@ class Deployment:
             "Comment": "test",
         }
 
+    def rendered(self, files=None):
+        """The files as synth renders them; ``files`` go over the project's, None takes one out."""
+        texts = self.files | (files or {})
+        return {name: sql_lint.render(text, self.names) for name, text in texts.items() if text is not None}
+
     def scripts_properties(self, files=None, **changes):
         """Put the files, as synth renders them, into the asset store and name them; ``files`` go over the project's."""
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
-            for name, text in (self.files | (files or {})).items():
-                if text is not None:
-                    archive.writestr(name, sql_lint.render(text, self.names))
+            for name, text in self.rendered(files).items():
+                archive.writestr(name, text)
         key = f"assets/{uuid.uuid4().hex}.zip"
         self.aws.objects[key] = content.getvalue()
         return {
@@ -140,28 +157,32 @@ class Deployment:
             "Warehouse": self.names["warehouse"],
             "Role": self.names["deployer_role"],
             "Values": {"trigger_url": "https://abc123.execute-api.eu-west-1.amazonaws.com/prod/trigger"},
+            "Secrets": {"api_token": TOKEN_SECRET},
             "Smoke": self.smoke,
         } | changes
 
+    def resources(self):
+        """All three resources with their properties, in the order of a deploy."""
+        yield "Login", self.login_properties()
+        yield "ApiIntegration", self.integration_properties()
+        yield "Scripts", self.scripts_properties()
+
     def deploy(self):
         """Create all three resources; a failure fails the test."""
-        for resource, properties in (
-            ("Login", self.login_properties()),
-            ("ApiIntegration", self.integration_properties()),
-            ("Scripts", self.scripts_properties()),
-        ):
+        for resource, properties in self.resources():
             answer = self.request("Create", resource, properties)
             assert answer["Status"] == "SUCCESS", answer["Reason"]
             self.sent[resource] = (properties, answer)
         return self
 
-    def update(self, resource, properties, **changes):
+    def update(self, resource, properties, context=None, **changes):
         """Send an Update with what was sent before as the old properties."""
         old, answer = self.sent[resource]
         return self.request(
             "Update",
             resource,
             properties,
+            context,
             OldResourceProperties=old,
             PhysicalResourceId=answer["PhysicalResourceId"],
             **changes,
@@ -236,6 +257,14 @@ def prepared(warehouse, aws, deployer_key, monkeypatch):
     return prepare
 
 
+@pytest.fixture(scope="session")
+def killer(aws):
+    """A process whose forks deploy, and are killed after a given statement."""
+    killer = Killer(_settings(aws))
+    yield killer
+    killer.close()
+
+
 @pytest.fixture
 def deployed(prepared):
     """A system of the test's own, with its task stopped."""
@@ -261,16 +290,19 @@ def system(shared, aws, monkeypatch):
     return shared
 
 
-def _lead_to(aws, monkeypatch):
-    """Let the deploy Lambda's code find the fake, as Lambda's environment lets it find AWS."""
-    settings = {
+def _settings(aws):
+    """The environment by which the deploy Lambda's code finds the fake, as it finds AWS in Lambda."""
+    return {
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "fake",
         "AWS_SECRET_ACCESS_KEY": "fake",
-        "LOGIN_SECRET_ARN": DEPLOYER_SECRET,
+        "SNOWFLAKE_SECRET_ARN": DEPLOYER_SECRET,
     }
-    for name, value in settings.items():
+
+
+def _lead_to(aws, monkeypatch):
+    for name, value in _settings(aws).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     aws.calls.clear()

@@ -1,5 +1,6 @@
 """The few AWS answers that a deploy to Snowflake needs: secrets, assets, IAM, a role to assume and an API."""
 
+import hashlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,16 +15,28 @@ MADE = """<{action}Response xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><{
 <AccessKey><UserName>u</UserName><AccessKeyId>AKIAFAKE</AccessKeyId><SecretAccessKey>fake</SecretAccessKey>
 <Status>Active</Status></AccessKey></{action}Result></{action}Response>"""
 
+CALLER = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>arn:aws:iam::{account}:user/u</Arn><UserId>u</UserId><Account>{account}</Account></GetCallerIdentityResult>
+</GetCallerIdentityResponse>"""
+STACKS = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>
+<Stacks><member><StackName>{stack}</StackName><StackStatus>UPDATE_COMPLETE</StackStatus>
+<CreationTime>2026-01-01T00:00:00Z</CreationTime><Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult>
+</DescribeStacksResponse>"""
+NO_STACK = """<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>
+<Message>Stack with id {stack} does not exist</Message></Error></ErrorResponse>"""
+
 
 class FakeAws:
     """One server for all of it; `url` is its endpoint.
 
     `secrets` and `objects` are what the stores hold; `calls` are the bodies that the API took; `replies` are statuses
-    and bodies that it gives first, before it goes back to success; `answers` are what CloudFormation was told.
+    and bodies that it gives first, before it goes back to success; `answers` are what CloudFormation was told, by request;
+    `outputs` are those of the deployed stacks, of account `account`.
     """
 
     def __init__(self):
-        self.secrets, self.objects, self.calls, self.replies, self.answers = {}, {}, [], [], []
+        self.secrets, self.objects, self.answers, self.calls, self.replies = {}, {}, {}, [], []
+        self.outputs, self.account = {}, "000000000000"
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,7 +47,8 @@ class FakeAws:
                 self.answer(200 if found else 404, found or b"<Error><Code>NoSuchKey</Code></Error>", "application/xml")
 
             def do_PUT(self):  # noqa: N802
-                owner.answers.append(json.loads(self.body()))
+                answer = json.loads(self.body())
+                owner.answers[answer["RequestId"]] = answer
                 self.answer(200, b"", "text/plain")
 
             def do_POST(self):  # noqa: N802
@@ -44,9 +58,8 @@ class FakeAws:
                     self.answer(*owner.secret(target.partition(".")[2], json.loads(body)), "application/x-amz-json-1.1")
                 elif body.startswith(b"Action="):
                     asked = {key: values[0] for key, values in parse_qs(body.decode()).items()}
-                    reply = ASSUMED if asked["Action"] == "AssumeRole" else MADE
-                    said = reply.format(arn=asked.get("RoleArn"), action=asked["Action"])
-                    self.answer(200, said.encode(), "text/xml")
+                    status, said = owner.query(asked["Action"], asked)
+                    self.answer(status, said.encode(), "text/xml")
                 else:
                     self.answer(*owner.trigger(json.loads(body)), "application/json")
 
@@ -71,13 +84,30 @@ class FakeAws:
         self._server.shutdown()
         self._server.server_close()
 
+    def query(self, action, asked):
+        if action == "GetCallerIdentity":
+            return 200, CALLER.format(account=self.account)
+        if action == "DescribeStacks":
+            stack = asked["StackName"]
+            if stack not in self.outputs:
+                return 400, NO_STACK.format(stack=stack)
+            member = "<member><OutputKey>{}</OutputKey><OutputValue>{}</OutputValue></member>"
+            outputs = "".join(member.format(*pair) for pair in self.outputs[stack].items())
+            return 200, STACKS.format(stack=stack, outputs=outputs)
+        reply = ASSUMED if action == "AssumeRole" else MADE
+        return 200, reply.format(arn=asked.get("RoleArn"), action=action)
+
     def secret(self, action, asked):
         name = asked["SecretId"]
         if action == "PutSecretValue":
             self.secrets[name] = asked["SecretString"]
         if name not in self.secrets:
             return 400, json.dumps({"__type": "ResourceNotFoundException", "message": "no such secret"}).encode()
-        return 200, json.dumps({"ARN": name, "Name": name, "SecretString": self.secrets[name]}).encode()
+        text = self.secrets[name]
+        version = hashlib.sha256(text.encode()).hexdigest()[:32]  # another value is another version
+        answer = {"ARN": name, "Name": name, "SecretString": text, "VersionId": version}
+        answer["VersionIdsToStages"] = {version: ["AWSCURRENT"]}
+        return 200, json.dumps(answer).encode()
 
     def trigger(self, body):
         self.calls.append(body)

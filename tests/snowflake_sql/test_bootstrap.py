@@ -1,6 +1,8 @@
 """The file that an ACCOUNTADMIN runs, and the deployer's login."""
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import boto3
@@ -8,15 +10,19 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from stacks import snowflake_bootstrap as bootstrap
+from stacks.environment import read_environment
 from tests import sql_lint
 
-ENVIRONMENT = SimpleNamespace(
-    account="111122223333",
-    region="eu-west-1",
-    snowflake=SimpleNamespace(
-        login_secret="snowgate/test/deployer", deployer_role="DEPLOYER", runner_role="RUNNER", warehouse="WH"
-    ),
+ROOT = sql_lint.ROOT
+PROD = read_environment(ROOT / "environments" / "prod.toml")
+ENVIRONMENT = PROD.model_copy(
+    update={
+        "snowflake": PROD.snowflake.model_copy(
+            update={"login": "key_pair", "account": None, "login_secret": "snowgate/test/deployer"}
+        )
+    }
 )
+DEPLOYER = "SNOWGATE_DEPLOYER"
 SECRET = ENVIRONMENT.snowflake.login_secret
 ARN = f"arn:aws:secretsmanager:eu-west-1:111122223333:secret:{SECRET}-abcdef"
 
@@ -43,26 +49,35 @@ def holds(secrets, login):
 def test_the_file_makes_the_deployer_and_registers_its_key():
     pem, public = bootstrap.make_key_pair()
     text = bootstrap.render(ENVIRONMENT, public)
-    assert f"ALTER USER DEPLOYER SET RSA_PUBLIC_KEY = '{public}';" in text
+    assert f"ALTER USER SNOWGATE_DEPLOYER SET RSA_PUBLIC_KEY = '{public}';" in text
     assert "{{" not in text
     assert pem.splitlines()[1] not in text
 
 
 def test_without_a_key_the_file_says_how_to_register_one():
     text = bootstrap.render(ENVIRONMENT, None)
-    assert "\n-- ALTER USER DEPLOYER SET RSA_PUBLIC_KEY" in text
+    assert "\n-- ALTER USER SNOWGATE_DEPLOYER SET RSA_PUBLIC_KEY" in text
 
 
-def test_every_privilege_says_which_statement_needs_it():
+def test_with_a_workload_identity_there_is_no_key():
+    text = bootstrap.render(PROD, None)
+    arn = "arn:aws:iam::111122223333:role/snowgate-prod-deployer"
+    assert f"ALTER USER {DEPLOYER} SET WORKLOAD_IDENTITY = (TYPE = AWS ARN = '{arn}');" in text
+    assert "RSA_PUBLIC_KEY" not in text
+
+
+def test_every_grant_says_which_statement_needs_it():
     lines = bootstrap.render(ENVIRONMENT, None).splitlines()
-    grants = [number for number, line in enumerate(lines) if "ON ACCOUNT TO ROLE" in line]
-    assert len(grants) == 6
-    assert all(lines[number - 1].startswith("-- ") for number in grants)
+    for number, line in enumerate(lines):
+        if line.startswith("GRANT "):
+            above = next(before for before in reversed(lines[:number]) if not before.startswith("GRANT "))
+            assert above.startswith("-- "), line
 
 
-def test_the_file_parses_as_snowflakes():
-    findings = list(sql_lint.check_file(sql_lint.SQL_FILES / "bootstrap.sql"))
-    assert findings == []
+def test_the_file_parses_as_snowflakes(tmp_path):
+    for environment, key in ((PROD, None), (ENVIRONMENT, "MIIB"), (ENVIRONMENT, None)):
+        statements = sql_lint.split("bootstrap.sql", bootstrap.render(environment, key))
+        assert [finding for one in statements for finding in sql_lint.check_statement(one.text)] == []
 
 
 @pytest.mark.parametrize("spell", [str, lambda pem: pem.replace("\n", "\\n")])
@@ -87,19 +102,19 @@ def test_a_login_is_made_where_there_is_none(secrets):
     public = bootstrap.make_login(ENVIRONMENT, {"account": "ORG-ACC", "host": None}, secrets.client)
     login = json.loads(made["SecretString"])
     assert login.pop("private_key").startswith("-----BEGIN PRIVATE KEY-----")
-    assert login == {"account": "ORG-ACC", "user": "DEPLOYER", "role": "DEPLOYER"}
+    assert login == {"account": "ORG-ACC", "user": DEPLOYER, "role": DEPLOYER}
     assert public.startswith("MII")
 
 
 def test_a_login_that_is_there_keeps_its_key_and_is_not_written_again(secrets):
     pem, public = bootstrap.make_key_pair()
-    holds(secrets, {"account": "ORG-ACC", "user": "DEPLOYER", "role": "DEPLOYER", "private_key": pem})
+    holds(secrets, {"account": "ORG-ACC", "user": DEPLOYER, "role": DEPLOYER, "private_key": pem})
     assert bootstrap.make_login(ENVIRONMENT, {"account": None}, secrets.client) == public
 
 
 def test_another_address_is_written_beside_the_same_key(secrets):
     pem, public = bootstrap.make_key_pair()
-    held = {"account": "LOCAL", "user": "DEPLOYER", "role": "DEPLOYER", "private_key": pem, "port": 1}
+    held = {"account": "LOCAL", "user": DEPLOYER, "role": DEPLOYER, "private_key": pem, "port": 1}
     holds(secrets, held)
     secrets.stub.add_response(
         "put_secret_value", {"ARN": ARN}, {"SecretId": SECRET, "SecretString": json.dumps(held | {"port": 2})}
@@ -121,9 +136,39 @@ def test_a_secret_that_holds_something_else_is_not_touched(secrets, text):
     assert "CANARY" not in str(refused.value)
 
 
-def test_the_cdk_is_not_needed():
-    import subprocess
-    import sys
+def command(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "stacks.snowflake_bootstrap", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
 
+
+def test_the_command_writes_the_file_and_says_what_to_do(tmp_path):
+    output = tmp_path / "b.sql"
+    code, said, _ = command("prod", "--output", str(output))
+    assert code == 0
+    assert said.splitlines()[0] == f"{output}: run it once as ACCOUNTADMIN, then deploy."
+    assert output.read_text() == bootstrap.render(PROD, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["prod", "--make-login", "--account", "A-B"], 'says login = "workload_identity", so the deployer has no key'),
+        (["nowhere"], "nowhere.toml cannot be used"),
+    ],
+)
+def test_the_command_refuses_what_does_not_fit(arguments, said):
+    code, _, error = command(*arguments)
+    assert code == 1
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_the_cdk_is_not_needed():
     code = "import stacks.snowflake_bootstrap, sys; sys.exit('aws_cdk' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=bootstrap.ROOT, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

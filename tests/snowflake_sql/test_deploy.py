@@ -3,13 +3,21 @@
 import json
 import os
 import re
+import threading
+import time
 
 import pytest
+from conftest import TOKEN, TOKEN_SECRET, Context
 
-from snowgate.lambdas.snowflake_deployer import smoke
+from snowgate.lambdas.snowflake_deployer import connection, smoke
 from stacks.snowflake_bootstrap import make_key_pair
 
 TABLES = {"REPORT_CONFIG", "REPORT_AUDIT_LOG", "REPORT_DELIVERY", "TRIGGER_LOG"}
+MORE = """
+-- Makes and drops: VIEW {{ database }}.{{ config_schema }}.V_MORE
+USE ROLE {{ owner_role }};
+CREATE OR REPLACE VIEW {{ database }}.{{ config_schema }}.V_MORE AS SELECT 1 AS A;
+"""
 VIEWS = {"V_QUEUE_DEMAND", "V_REPORT_STATUS", "V_REPORT_METRICS"}
 
 
@@ -74,24 +82,64 @@ def test_the_runner_may_do_what_it_needs_and_no_more(system):
             ("USAGE", "SCHEMA", "CONFIG"),
             ("USAGE", "WAREHOUSE", system.names["warehouse"]),
             *((privilege, "TABLE", "REPORT_CONFIG") for privilege in ("INSERT", "SELECT", "UPDATE")),
-            *((privilege, "TABLE", "REPORT_AUDIT_LOG") for privilege in ("INSERT", "SELECT")),
+            ("INSERT", "TABLE", "REPORT_AUDIT_LOG"),
             *((privilege, "TABLE", "REPORT_DELIVERY") for privilege in ("INSERT", "SELECT", "UPDATE")),
-            *(("SELECT", "VIEW", view) for view in VIEWS),
+            *(("SELECT", "VIEW", view) for view in ("V_QUEUE_DEMAND", "V_REPORT_METRICS")),
         ]
     )
 
 
-def test_deploying_again_changes_nothing(system):
+@pytest.fixture
+def statements(monkeypatch):
+    """The statements that the deploy Lambda sends, in order."""
+    sent, original = [], connection.Session.run
+
+    def run(self, statement, place, **options):
+        sent.append(statement)
+        return original(self, statement, place, **options)
+
+    monkeypatch.setattr(connection.Session, "run", run)
+    return sent
+
+
+def test_deploying_again_sends_no_ddl_and_changes_nothing(system, statements):
     system.run("INSERT INTO REPORT_CONFIG (REPORT_NAME) VALUES ('sales_report')")
     before, rows = state(system), system.run("SELECT * FROM REPORT_CONFIG")
     integration = system.update("ApiIntegration", system.integration_properties())
     answer = system.update("Scripts", system.scripts_properties(Smoke=""))
     assert answer["Status"] == "SUCCESS", answer["Reason"]
-    assert answer["Data"] == system.sent["Scripts"][1]["Data"]
+    first = system.sent["Scripts"][1]["Data"]
+    assert answer["Data"]["Digest"] == first["Digest"]
+    assert (answer["Data"]["Statements"], answer["Data"]["Drift"]) == ("0", "none")
+    assert int(answer["Data"]["Skipped"]) == len(system.rendered())
     assert integration["Data"] == system.sent["ApiIntegration"][1]["Data"]
+    verbs = {statement.split()[0] for statement in statements}
+    assert verbs <= {"USE", "SELECT", "SHOW", "DESC", "UPDATE"}
+    assert [text for text in statements if text.startswith("UPDATE") and "DEPLOYMENT_LOCK" not in text] == []
     assert state(system) == before
     assert system.run("SELECT * FROM REPORT_CONFIG") == rows
     assert system.run("SELECT COUNT(*) AS N FROM REPORT_CONFIG_INSERT_STREAM")[0]["N"] == 1
+
+
+def test_a_first_and_an_unchanged_deploy_are_quick(prepared):
+    system = prepared(tasks_enabled=False)
+    begun = time.monotonic()
+    system.deploy()
+    first = time.monotonic() - begun
+    begun = time.monotonic()
+    answer = system.update("Scripts", system.scripts_properties())
+    unchanged = time.monotonic() - begun
+    assert answer["Data"]["Statements"] == "0"
+    assert (first < 20, unchanged < 3) == (True, True), (first, unchanged)
+
+
+def test_the_history_tells_of_every_statement(system):
+    rows = system.run("SELECT * FROM DEPLOYMENT.DEPLOYMENT_HISTORY")
+    data = system.sent["Scripts"][1]["Data"]
+    mine = [row for row in rows if row["DEPLOYMENT_ID"] == data["DeploymentId"] and row["OUTCOME"] == "SUCCEEDED"]
+    assert len(mine) == int(data["Statements"])
+    assert all(row["QUERY_ID"] and row["STARTED_AT"] <= row["ENDED_AT"] and row["ERROR"] is None for row in mine)
+    assert all(re.fullmatch("[0-9a-f]{64}", row["STATEMENT_DIGEST"]) for row in mine)
 
 
 def test_delete_takes_the_programs_and_keeps_the_data(deployed):
@@ -118,7 +166,7 @@ def test_a_failing_statement_is_named_and_what_ran_before_stays(system):
     changed = {"030_views.sql": system.files["030_views.sql"] + more}
     answer = system.update("Scripts", system.scripts_properties(changed))
     assert answer["Status"] == "FAILED"
-    assert "030_views.sql statement 7, line " in answer["Reason"]
+    assert re.search(r"030_views.sql statement \d+, line ", answer["Reason"])
     assert "(CREATE OR REPLACE VIEW BROKEN AS): " in answer["Reason"]
     assert "NOWHERE" in answer["Reason"].partition("): ")[2]
     assert names(system, "VIEWS") >= VIEWS
@@ -130,7 +178,7 @@ def test_a_file_that_cannot_be_read_changes_nothing(prepared):
     answer = system.request("Create", "Scripts", system.scripts_properties(unread))
     assert "070_grants.sql line " in answer["Reason"]
     assert "string is not closed" in answer["Reason"]
-    assert system.warehouse.run(f"SHOW DATABASES LIKE '{system.names['database']}'") == []
+    assert {row["name"] for row in system.run("SHOW SCHEMAS IN DATABASE")} <= {"INFORMATION_SCHEMA", "PUBLIC"}
 
 
 def test_a_rollback_from_a_version_that_could_not_be_read_brings_the_old_one_back(system):
@@ -147,11 +195,7 @@ def test_a_rollback_from_a_version_that_could_not_be_read_brings_the_old_one_bac
 
 def test_a_rollback_drops_what_only_the_failed_version_made(system):
     good, answer = system.sent["Scripts"]
-    more = (
-        "-- Makes: view V_MORE\n-- On delete: DROP VIEW IF EXISTS {{ database }}.{{ config_schema }}.V_MORE\n"
-        "USE ROLE {{ owner_role }};\n"
-        "CREATE OR REPLACE VIEW {{ database }}.{{ config_schema }}.V_MORE AS SELECT 1 AS A;\nSELECT NOWHERE;"
-    )
+    more = MORE + "SELECT NOWHERE;"
     bad = system.scripts_properties({"035_more.sql": more})
     assert system.update("Scripts", bad)["Status"] == "FAILED"
     assert "V_MORE" in names(system, "VIEWS")
@@ -185,7 +229,7 @@ def test_changed_arguments_drop_the_old_function_after_the_new_one_works(deploye
 def test_a_file_that_went_takes_its_objects_along(deployed):
     answer = deployed.update("Scripts", deployed.scripts_properties({"060_operations.sql": None}))
     assert answer["Status"] == "SUCCESS", answer["Reason"]
-    assert names(deployed, "PROCEDURES", deployed.reporting) == set()
+    assert names(deployed, "PROCEDURES", deployed.reporting).isdisjoint({"START_ALL_TASKS", "STOP_ALL_TASKS"})
     assert "SEND_ECS_TRIGGER" in names(deployed, "PROCEDURES")
 
 
@@ -273,14 +317,14 @@ def test_a_call_that_stays_refused_fails_the_deploy_and_names_the_hop(system, mo
         (None, "cannot be read: .*ResourceNotFoundException.*make snowflake-bootstrap"),
         (
             {"private_key": make_key_pair()[0]},
-            "User SNOWGATE_DEPLOYER cannot log in to Snowflake account LOCAL: .*ACCOUNTADMIN",
+            "User SNOWGATE_DEPLOYER cannot log in to Snowflake account LOCAL by key pair: .*ACCOUNTADMIN",
         ),
         ({"user": "NOBODY"}, "User NOBODY cannot log in"),
     ],
 )
 def test_a_deployer_that_cannot_log_in_says_what_is_missing_and_its_rollback_succeeds(system, monkeypatch, login, said):
-    right = json.loads(system.aws.secrets[os.environ["LOGIN_SECRET_ARN"]])
-    monkeypatch.setenv("LOGIN_SECRET_ARN", "arn:secret:other")
+    right = json.loads(system.aws.secrets[os.environ["SNOWFLAKE_SECRET_ARN"]])
+    monkeypatch.setenv("SNOWFLAKE_SECRET_ARN", "arn:secret:other")
     if login:
         monkeypatch.setitem(system.aws.secrets, "arn:secret:other", json.dumps(right | login))
     properties = system.login_properties()
@@ -304,3 +348,114 @@ def test_no_secret_is_logged_or_answered(system, monkeypatch, capfd):
         login = json.loads(text) if text.startswith("{") else {}
         for line in login.get("private_key", "").splitlines()[1:-1]:
             assert line not in shown
+
+
+# --- two deploys, and one that was killed
+
+
+def hold_lock(system, seconds):
+    system.run(
+        "UPDATE DEPLOYMENT.DEPLOYMENT_LOCK SET HOLDER = 'another', STACK = 'prod-Snowflake', "
+        f"ACQUIRED_AT = SYSDATE(), EXPIRES_AT = DATEADD('SECOND', {seconds}, SYSDATE())"
+    )
+
+
+def lock(system):
+    return system.run("SELECT HOLDER FROM DEPLOYMENT.DEPLOYMENT_LOCK")
+
+
+def test_a_deploy_fails_with_the_others_id_if_the_lock_is_not_free_in_time(system, statements):
+    hold_lock(system, 600)
+    answer = system.update("Scripts", system.scripts_properties({"035_more.sql": MORE}), context=Context(65))
+    assert answer["Status"] == "FAILED"
+    assert "Deployment another of prod-Snowflake has held the lock" in answer["Reason"]
+    assert not [text for text in statements if text.startswith(("CREATE", "INSERT", "MERGE"))]
+    hold_lock(system, -1)
+
+
+def test_an_expired_lock_is_taken_and_given_back(system):
+    hold_lock(system, 1)
+    answer = system.update("Scripts", system.scripts_properties(Smoke=""))
+    assert answer["Status"] == "SUCCESS", answer["Reason"]
+    assert lock(system) == [{"HOLDER": None}]
+
+
+def test_the_same_request_gets_its_lock_again(system):
+    hold_lock(system, 600)
+    answer = system.update("Scripts", system.scripts_properties(Smoke=""), RequestId="another", context=Context(65))
+    assert answer["Status"] == "SUCCESS", answer["Reason"]
+
+
+def test_two_deploys_at_once_never_interleave(deployed):
+    texts = [
+        {
+            "035_more.sql": MORE,
+            "030_views.sql": deployed.files["030_views.sql"].replace("AS LABEL", f"AS LABEL{number}"),
+        }
+        for number in range(2)
+    ]
+    asked = [deployed.scripts_properties(text, Smoke="") for text in texts]
+    answers = []
+    deploys = [
+        threading.Thread(target=lambda properties=properties: answers.append(deployed.update("Scripts", properties)))
+        for properties in asked
+    ]
+    for deploy in deploys:
+        deploy.start()
+    for deploy in deploys:
+        deploy.join()
+    assert [answer["Status"] for answer in answers] == ["SUCCESS", "SUCCESS"]
+    rows = deployed.run(
+        "SELECT DEPLOYMENT_ID FROM DEPLOYMENT.DEPLOYMENT_HISTORY WHERE STARTED_AT IS NOT NULL ORDER BY STARTED_AT"
+    )
+    order = [row["DEPLOYMENT_ID"] for row in rows]
+    assert len([1 for one, other in zip(order, order[1:], strict=False) if one != other]) == len(set(order)) - 1
+
+
+# --- secrets, and the tables of an earlier release
+
+
+def test_no_secret_is_in_history_record_or_query_log(system):
+    seen = [
+        system.run("SELECT * FROM DEPLOYMENT.DEPLOYMENT_HISTORY"),
+        system.run("SELECT * FROM DEPLOYMENT.DEPLOYMENT_OBJECT"),
+        system.run(
+            "SELECT QUERY_TEXT, ERROR_MESSAGE FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY(RESULT_LIMIT => 10000))"
+        ),
+        [answer for _, answer in system.sent.values()],
+    ]
+    text = json.dumps(seen, default=str)
+    assert "${secret:api_token}" in text or "SERVICE_API_TOKEN" in text
+    assert TOKEN not in text
+
+
+def test_a_rotated_secret_runs_its_file_again_and_no_other(deployed, monkeypatch):
+    monkeypatch.setitem(deployed.aws.secrets, TOKEN_SECRET, "another-CANARY-token")
+    answer = deployed.update("Scripts", deployed.scripts_properties(Smoke=""))
+    assert answer["Status"] == "SUCCESS", answer["Reason"]
+    assert int(answer["Data"]["Skipped"]) == len(deployed.rendered()) - 1
+    assert "CANARY" not in json.dumps(answer)
+
+
+def test_a_warehouse_that_is_not_there_leads_to_the_bootstrap(system):
+    answer = system.update("Scripts", system.scripts_properties(Warehouse="NOWHERE_WH"))
+    assert "Warehouse NOWHERE_WH does not exist" in answer["Reason"]
+    assert "make snowflake-bootstrap" in answer["Reason"]
+
+
+def test_the_tables_of_the_first_release_keep_their_rows_and_get_the_new_columns(prepared):
+    system = prepared(tasks_enabled=False)
+    role, config = system.names["owner_role"], system.config
+    system.warehouse.run(
+        f"GRANT ROLE {role} TO ROLE ACCOUNTADMIN",
+        f"USE ROLE {role}",
+        f"CREATE SCHEMA {config}",
+        f"CREATE TABLE {config}.REPORT_CONFIG (CONFIG_ID NUMBER AUTOINCREMENT, REPORT_NAME VARCHAR NOT NULL, "
+        "STATUS VARCHAR DEFAULT 'PENDING', PARAMETERS VARIANT, S3_LOCATION VARCHAR)",
+        f"INSERT INTO {config}.REPORT_CONFIG (REPORT_NAME) VALUES ('sales_report'), ('order_priority')",
+    )
+    system.deploy()
+    rows = system.run("SELECT CONFIG_ID, REPORT_NAME, STATUS, LEASE_UNTIL FROM REPORT_CONFIG ORDER BY CONFIG_ID")
+    assert [row["REPORT_NAME"] for row in rows] == ["sales_report", "order_priority"]
+    assert {row["STATUS"] for row in rows} == {"PENDING"}
+    assert "column LEASE_UNTIL was missing, was added" in system.sent["Scripts"][1]["Data"]["Drift"]

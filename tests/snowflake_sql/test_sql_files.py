@@ -6,27 +6,36 @@ import pytest
 from jinja2 import UndefinedError
 
 from snowgate.lambdas.snowflake_deployer import api_integration, login, statements
-from snowgate.lambdas.snowflake_deployer.request import Properties
+from snowgate.lambdas.snowflake_deployer.ledger_tables import LedgerTables
+from snowgate.lambdas.snowflake_deployer.request import Properties, Request
+from snowgate.lambdas.snowflake_deployer.user import User
 from tests import sql_lint
 
 DEPLOYED = [path for path in sql_lint.sql_files() if path.name[0].isdigit()]
 EVERY = pytest.mark.parametrize("path", sql_lint.sql_files(), ids=lambda path: path.name)
 EACH = pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: path.name)
 CREATE = re.compile(
-    r"CREATE (?:OR REPLACE )?(EXTERNAL FUNCTION|[A-Z]+) (?:IF NOT EXISTS )?(?:\w+\.)*(\w+)", re.IGNORECASE
+    r"CREATE (?:OR REPLACE |OR ALTER )?(?:EXTERNAL (?=FUNCTION))?(EXTERNAL ACCESS INTEGRATION|NETWORK RULE|[A-Z]+) "
+    r"(?:IF NOT EXISTS )?(?:\w+\.)*(\w+)",
+    re.IGNORECASE,
 )
-# What holds data or an identity that a replacement would lose.
-NEVER_REPLACED = {"TABLE", "STREAM", "DATABASE", "SCHEMA", "ROLE", "USER", "WAREHOUSE", "API"}
+# What holds data or an identity that a replacement would lose, or what others name.
+NEVER_REPLACED = {"TABLE", "STREAM", "SCHEMA", "TASK", "SECRET", "NETWORK RULE", "EXTERNAL ACCESS INTEGRATION"}
+# No IF NOT EXISTS does for them what it should: the deploy takes "exists" for an answer, and an ALTER follows.
+NO_IF_NOT_EXISTS = {"NETWORK RULE", "EXTERNAL ACCESS INTEGRATION"}
 
 GAP_EXAMPLES = {
     "CREATE EXTERNAL ACCESS INTEGRATION": "CREATE OR REPLACE EXTERNAL ACCESS INTEGRATION E "
     "ALLOWED_NETWORK_RULES = (D.S.R) ENABLED = TRUE",
     "ALTER EXTERNAL ACCESS INTEGRATION": "ALTER EXTERNAL ACCESS INTEGRATION E SET ENABLED = FALSE",
+    "DROP EXTERNAL ACCESS INTEGRATION": "DROP EXTERNAL ACCESS INTEGRATION IF EXISTS E",
     "ALTER NETWORK RULE": "ALTER NETWORK RULE D.S.R SET VALUE_LIST = ('example.com:443')",
     "DESCRIBE NETWORK RULE": "DESC NETWORK RULE D.S.R",
     "SHOW NETWORK RULES": "SHOW NETWORK RULES IN SCHEMA D.S",
     "DROP NETWORK RULE": "DROP NETWORK RULE IF EXISTS D.S.R",
     "ALTER API INTEGRATION": "ALTER API INTEGRATION A SET ENABLED = TRUE",
+    "ALTER USER with WORKLOAD_IDENTITY after others": "ALTER USER U SET COMMENT = 'c' "
+    "WORKLOAD_IDENTITY = (TYPE = AWS ARN = 'arn:aws:iam::111122223333:role/r')",
     "GRANT with CREATE NETWORK RULE": "GRANT CREATE NETWORK RULE, CREATE TASK ON SCHEMA D.S TO ROLE R",
 }
 
@@ -49,17 +58,28 @@ def test_a_file_has_no_finding(path):
 def test_the_statements_that_the_deployer_writes_itself_have_no_finding():
     integration = {"Name": "A", "RoleArn": "arn:aws:iam::111122223333:role/r", "AllowedPrefixes": ["https://a.b/prod/"]}
     person = {"User": "U", "Role": "R", "Database": "D", "Schema": "S", "Warehouse": "W"}
+    identity = person | {"IdentityArn": "arn:aws:iam::111122223333:role/r"}
     written = [
-        *api_integration.definition(Properties("Api", integration))[1],
-        *login.definition(Properties("Login", person), "MIIB", "DEPLOYER", "OLD"),
+        api_integration.definition(Properties("Api", integration), "mark").create,
+        login.creation(request(person), "MIIB"),
+        login.creation(request(identity), None),
+        *login.changes(request(person), User({"COMMENT": "other"}, "arn:aws:iam::111122223333:role/r"), "MIIB"),
+        *login.changes(request(identity), User({"RSA_PUBLIC_KEY_FP": "x"}, None), None),
+        *LedgerTables("D").definitions(),
         *("DESC INTEGRATION A", "DROP API INTEGRATION IF EXISTS A", "DROP USER IF EXISTS U"),
     ]
     assert [finding for sql in written for finding in sql_lint.check_statement(sql)] == []
 
 
-def test_every_on_delete_line_has_no_finding():
-    lines = [line for path in DEPLOYED for line in script(path).drops]
-    assert [finding for line in lines for finding in sql_lint.check_statement(line)] == []
+def request(properties):
+    stack = "arn:aws:cloudformation:eu-west-1:111122223333:stack/s/1"
+    return Request("1", stack, "Create", "", Properties("Login", properties), None, None)
+
+
+def test_what_a_delete_drops_has_no_finding():
+    drops = [made.drop for path in DEPLOYED for made in script(path).makes if not made.kept]
+    assert len(drops) > 10
+    assert [finding for sql in drops for finding in sql_lint.check_statement(sql)] == []
 
 
 @pytest.mark.parametrize("gap", sql_lint.KNOWN_GAPS)
@@ -90,7 +110,7 @@ def test_a_wrong_statement_is_found(sql):
 def test_a_finding_names_file_and_line(tmp_path, monkeypatch):
     monkeypatch.setattr(sql_lint, "ROOT", tmp_path)
     file = tmp_path / "010_wrong.sql"
-    file.write_text("-- Makes: nothing\n-- On delete: keep nothing\n\nSELECT 1;\nCREATE STREAM\n  S ON;\n")
+    file.write_text("-- Makes and drops: STREAM D.S.S\n\n\nSELECT 1;\nCREATE STREAM\n  S ON;\n")
     findings = [str(finding) for finding in sql_lint.check_file(file)]
     assert findings
     assert all(re.match(r"010_wrong\.sql:[56]: ", finding) for finding in findings)
@@ -99,23 +119,39 @@ def test_a_finding_names_file_and_line(tmp_path, monkeypatch):
 @EACH
 def test_an_undefined_name_stops_the_rendering(path):
     with pytest.raises(UndefinedError):
-        sql_lint.render(path.read_text(), {"owner_role": "X"})
+        sql_lint.render(path.read_text(), {"owner_role": "X", "web_host": "h"})
 
 
 @EACH
-def test_a_header_names_what_is_made_and_what_becomes_of_it(path):
-    read = script(path)
-    for kind, name, _ in created(path):
-        assert any(name in line for line in read.makes), f"{kind} {name} is missing in 'Makes'"
-        assert any(name in line for line in read.drops + read.keeps), f"{kind} {name} is missing in 'On delete'"
+def test_a_header_names_what_is_made_and_nothing_else(path):
+    named = [(made.kind, made.parts[-1]) for made in script(path).makes if made.kind != "GRANTS TO ROLE"]
+    assert named == [(kind, name) for kind, name, _ in created(path)]
+
+
+@EACH
+def test_a_header_names_the_roles_that_are_granted_something(path):
+    granted = {
+        match[1]
+        for statement in script(path).statements
+        if (match := re.match(r"GRANT .* TO ROLE (\w+)$", statement.text, re.DOTALL))
+    }
+    assert granted == {made.name for made in script(path).makes if made.kind == "GRANTS TO ROLE"}
+
+
+def test_only_what_holds_data_or_is_needed_to_read_them_is_kept():
+    kept = {made.kind for path in DEPLOYED for made in script(path).makes if made.kept}
+    assert kept == {"SCHEMA", "TABLE", "GRANTS TO ROLE"}
 
 
 @EACH
 def test_every_statement_can_be_run_again(path):
+    texts = [" ".join(statement.text.split()) for statement in script(path).statements]
     for kind, name, text in created(path):
-        again = " IF NOT EXISTS " in text.upper() or text.upper().startswith("CREATE OR REPLACE ")
+        again = " IF NOT EXISTS " in text.upper() or re.match(r"CREATE OR (REPLACE|ALTER) ", text.upper())
+        if kind in NO_IF_NOT_EXISTS:
+            again = any(re.match(rf"ALTER {kind} (\w+\.)*{name} SET ", one) for one in texts)
         assert again, f"{kind} {name} fails when it is there"
-        if kind.split()[0] in NEVER_REPLACED:
+        if kind in NEVER_REPLACED:
             assert not text.upper().startswith("CREATE OR REPLACE "), f"{kind} {name} must never be replaced"
 
 
@@ -124,10 +160,11 @@ def test_a_file_sets_its_own_role(path):
     assert script(path).statements[0].text.startswith("USE ROLE ")
 
 
-def test_python_procedures_are_created_on_a_warehouse():
-    texts = [statement.text for path in DEPLOYED for statement in script(path).statements]
-    first = next(number for number, text in enumerate(texts) if "LANGUAGE PYTHON" in text)
-    assert f"USE WAREHOUSE {sql_lint.NAMES['warehouse']}" in texts[:first]
+@EACH
+def test_python_programs_are_created_on_a_warehouse(path):
+    texts = [statement.text for statement in script(path).statements]
+    first = next((number for number, text in enumerate(texts) if "LANGUAGE PYTHON" in text), None)
+    assert first is None or f"USE WAREHOUSE {sql_lint.NAMES['warehouse']}" in texts[:first]
 
 
 @EACH
@@ -142,13 +179,18 @@ def test_files_are_ordered_by_their_numbers():
     assert len(set(numbers)) == len(numbers)
 
 
-def test_all_tasks_are_started_and_stopped():
+@pytest.mark.parametrize("daily", [True, False])
+def test_all_tasks_are_stopped_and_those_that_the_settings_let_run_are_started(daily):
     tasks = {name for path in DEPLOYED for kind, name, _ in created(path) if kind == "TASK"}
-    assert tasks
+    assert tasks == {"ECS_TRIGGER_TASK", "DAILY_REPORTS_TASK"}
     operations = next(path for path in DEPLOYED if path.name.endswith("_operations.sql"))
-    bodies = [sql_lint.python_body(statement) for statement in script(operations).statements]
-    for body in filter(None, bodies):
-        assert set(re.findall(r"CONFIG\.(\w+)", body.partition("]")[0])) == tasks
+    statements = script(operations, daily_reports_enabled=daily).statements
+    start, stop = (
+        set(re.findall(r"\.(\w+)\"", body.partition("]")[0]))
+        for body in filter(None, map(sql_lint.python_body, statements))
+    )
+    assert stop == tasks
+    assert start == (tasks if daily else {"ECS_TRIGGER_TASK"})
 
 
 @pytest.mark.parametrize(("enabled", "resumed"), [(True, 1), (False, 0)])

@@ -6,11 +6,13 @@ from snowgate.network import Network
 from snowgate.report_bucket import ReportBucket
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
 from snowgate.service_image import ServiceImage
+from snowgate.service_token import ServiceToken
 from snowgate.snowflake_api_integration import SnowflakeApiIntegration
-from snowgate.snowflake_deployer import SnowflakeDeployer
+from snowgate.snowflake_deployer import SnowflakeDeployer, WorkloadIdentity
 from snowgate.snowflake_login import SnowflakeLogin
 from snowgate.snowflake_scripts import SnowflakeScripts
 from snowgate.wake_api import WakeApi
+from snowgate.web_api import WebApi
 from snowgate.web_service import WebService
 
 __all__ = [
@@ -20,10 +22,13 @@ __all__ = [
     "ReportBucket",
     "ScaleToZeroWorker",
     "ServiceImage",
+    "ServiceToken",
     "SnowflakeApiIntegration",
     "SnowflakeDeployer",
     "SnowflakeLogin",
     "SnowflakeScripts",
     "WakeApi",
+    "WebApi",
     "WebService",
+    "WorkloadIdentity",
 ]

@@ -23,7 +23,8 @@ class FargateTask(Construct):
     ``command`` and ``health_check`` are lists of words, run without a shell. ``stop_timeout`` is how long the container
     may go on after SIGTERM: 120 seconds, Fargate's most, unless told otherwise. A container that does not run as root
     needs an image that says ``VOLUME /tmp``: Fargate then gives the folder the owner and mode that it has in the image
-    ("Bind mounts" in the Amazon ECS Developer Guide).
+    ("Bind mounts" in the Amazon ECS Developer Guide). ``role_name`` is the task role's, if something outside must know
+    it.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class FargateTask(Construct):
         health_check: Sequence[str] | None = None,
         port: int | None = None,
         stop_timeout: cdk.Duration = LONGEST_STOP,
+        role_name: str | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
@@ -56,6 +58,7 @@ class FargateTask(Construct):
                 cpu_architecture=architecture.of_task, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
             volumes=[ecs.Volume(name="tmp")],
+            task_role=self._named_role(role_name) if role_name else None,
         )
         self.role: iam.IRole = self.definition.task_role
         self.execution_role: iam.IRole = self.definition.obtain_execution_role()
@@ -75,6 +78,9 @@ class FargateTask(Construct):
 
         self.container.add_mount_points(ecs.MountPoint(source_volume="tmp", container_path="/tmp", read_only=False))
         self._acknowledge()
+
+    def _named_role(self, name: str) -> iam.Role:
+        return iam.Role(self, "Role", role_name=name, assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
 
     def _acknowledge(self) -> None:
         reason = "Settings only; every secret value comes from Secrets Manager."

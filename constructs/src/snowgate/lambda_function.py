@@ -15,7 +15,10 @@ from snowgate.architecture import Architecture
 
 
 class LambdaFunction(Construct):
-    """A Python function with a log group of its own, and a role that may write to that log group and nothing else."""
+    """A Python function with a log group of its own, and a role that may write to that log group and nothing else.
+
+    The role is made, under ``role_name`` if something outside must know it; or it is ``role``, which gets that right.
+    """
 
     def __init__(
         self,
@@ -30,6 +33,8 @@ class LambdaFunction(Construct):
         memory_mib: int = 256,
         environment: Mapping[str, str] | None = None,
         function_name: str | None = None,
+        role: iam.IRole | None = None,
+        role_name: str | None = None,
         description: str,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
@@ -37,7 +42,9 @@ class LambdaFunction(Construct):
         super().__init__(scope, construct_id)
 
         self.log_group = logs.LogGroup(self, "Log", retention=log_retention, removal_policy=removal_policy)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.role: iam.IRole = role or iam.Role(
+            self, "Role", role_name=role_name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
+        )
         self.log_group.grant_write(self.role)
 
         self.function = lambda_.Function(

@@ -31,7 +31,7 @@ class ScaleToZeroWorker(Construct):
 
     ``work_per_task`` is how many waiting pieces of work one task is meant for. ``sweep`` wakes one task at that
     interval, as a net under lost wake-ups (None: no sweep). ``spot_percent`` of the tasks run on Fargate Spot.
-    ``cluster`` is made if it is not given.
+    ``cluster`` is made if it is not given. ``task_role_name`` is for what must know the tasks' role early.
 
     Raises:
         ValueError: ``max_tasks``, ``work_per_task`` or ``spot_percent`` is out of range.
@@ -50,6 +50,7 @@ class ScaleToZeroWorker(Construct):
         health_check: Sequence[str] | None = None,
         size: FargateSize = FargateSize.SMALL,
         architecture: Architecture = Architecture.ARM64,
+        task_role_name: str | None = None,
         cluster: ecs.ICluster | None = None,
         max_tasks: int = 4,
         work_per_task: int = 5,
@@ -74,6 +75,7 @@ class ScaleToZeroWorker(Construct):
             environment={"MAX_TASKS": str(max_tasks), **alarm_clock.environment, **(environment or {})},
             secrets=secrets,
             health_check=health_check,
+            role_name=task_role_name,
             log_retention=log_retention,
             removal_policy=removal_policy,
         )

@@ -17,10 +17,12 @@ class SnowflakeApiIntegration(Construct):
     The integration names the role before there is one, by a computed ARN; then it tells its IAM user and external id,
     and the role is made from these. What else must know the role early takes ``computed_role_arn`` too.
 
-    ``allowed_prefixes`` are the https URLs that Snowflake may call through it.
+    ``allowed_prefixes`` are the https URLs that Snowflake may call through it. ``private`` says that they are those of
+    private REST APIs, reached without the internet; it cannot be changed later without a new ``name``. A new
+    ``recheck`` makes the deploy look whether somebody changed the integration; what it found and repaired is ``drift``.
 
     Raises:
-        ValueError: no prefix is given.
+        ValueError: no prefix is given, or one is not an https URL.
     """
 
     def __init__(
@@ -32,10 +34,15 @@ class SnowflakeApiIntegration(Construct):
         name: str,
         role_name: str,
         allowed_prefixes: Sequence[str],
+        private: bool = False,
+        recheck: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         if not allowed_prefixes:
             raise ValueError(f"Integration {name} needs at least one URL prefix in allowed_prefixes; given was none.")
+        for prefix in allowed_prefixes:
+            if not cdk.Token.is_unresolved(prefix) and not prefix.startswith("https://"):
+                raise ValueError(f"Integration {name}: {prefix!r} in allowed_prefixes must begin with https://.")
 
         self.integration = cdk.CustomResource(
             self,
@@ -44,14 +51,17 @@ class SnowflakeApiIntegration(Construct):
             service_token=deployer.function.function_arn,
             service_timeout=SnowflakeDeployer.SERVICE_TIMEOUT,
             properties={
-                "Name": name,
+                # The physical id: two spellings of one name must not be two resources.
+                "Name": name.upper(),
                 "RoleArn": self.computed_role_arn(self, role_name),
                 "AllowedPrefixes": list(allowed_prefixes),
-                "Comment": f"Made by CloudFormation stack {cdk.Stack.of(self).stack_name}",
+                "Provider": "aws_private_api_gateway" if private else "aws_api_gateway",
+                **({"Recheck": recheck} if recheck else {}),
             },
         )
         self.iam_user_arn = self.integration.get_att_string("IamUserArn")
         self.external_id = self.integration.get_att_string("ExternalId")
+        self.drift = self.integration.get_att_string("Drift")
         self.role = iam.Role(
             self,
             "Role",

@@ -8,7 +8,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import jinja2
 
-from snowgate.lambdas.snowflake_deployer.statements import ScriptError, parse
+from snowgate.lambdas.snowflake_deployer.statements import ScriptError, parse, read_all
 
 SqlNames = Mapping[str, str | int | bool]
 
@@ -20,13 +20,14 @@ class SqlFolderError(ValueError):
 
 
 def render(folder: Path, names: SqlNames) -> dict[str, str]:
-    """The numbered files (``010_roles.sql``) of a folder, by name, with ``{{ name }}`` filled in.
+    """The numbered files (``010_schemas.sql``) of a folder, by name, with ``{{ name }}`` filled in.
 
-    A value that only the deploy knows (a CDK token) becomes the marker ``${name}``; the deployer fills it in.
+    A value that only the deploy knows (a CDK token) becomes the marker ``${name}``; the deployer fills it in, and
+    likewise ``${secret:name}``. A file that its Jinja conditions leave empty is left out.
 
     Raises:
         SqlFolderError: there is no such file; one uses a name that is not given, or is no Jinja template; one cannot be
-            cut into statements, or lacks its header.
+            cut into statements, lacks its header, or has a transaction; two make the same object.
     """
     files = sorted(folder.glob(FILES))
     if not files:
@@ -36,8 +37,9 @@ def render(folder: Path, names: SqlNames) -> dict[str, str]:
     problems: list[str] = []
     for file in files:
         try:
-            rendered[file.name] = text = _template(file).render(known)
-            parse(file.name, text)
+            text = _template(file).render(known)
+            if parse(file.name, text).statements:
+                rendered[file.name] = text
         except jinja2.UndefinedError as error:
             problems.append(f"{file} line {_line(file, error)}: {error.message}; names are {', '.join(sorted(known))}.")
         except jinja2.TemplateSyntaxError as error:
@@ -46,6 +48,10 @@ def render(folder: Path, names: SqlNames) -> dict[str, str]:
             problems.append(f"{folder}/{error}")
     if problems:
         raise SqlFolderError("\n".join(problems))
+    try:
+        read_all(rendered)
+    except ScriptError as error:
+        raise SqlFolderError(f"{folder}/{error}") from error
     return rendered
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
@@ -26,10 +28,17 @@ _BATCH = apigateway.JsonSchema(
 
 
 class WakeApi(Construct):
-    """A regional REST API with ``POST /trigger``, which calls ``waker`` and which one IAM role alone may call.
+    """A REST API with ``POST /trigger``, which calls ``waker`` and which one IAM role alone may call.
 
     ``invoker_role_arn`` may name a role that does not exist yet: it is compared, not referenced, so that the role can
     be made from what Snowflake tells about itself (SnowflakeApiIntegration). ``throttle_rate`` is calls a second.
+
+    The API is regional unless ``snowflake_vpcs`` or ``snowflake_vpc_endpoints`` are given: then it is private, and
+    lets in nobody from elsewhere. The VPC ids are those of purpose "generic" in SYSTEM$GET_SNOWFLAKE_PLATFORM_INFO();
+    Snowflake must run in the same region, and endpoint ids change over time ("Planning an external function for AWS").
+
+    Raises:
+        ValueError: an id is not one of a VPC or of a VPC endpoint.
     """
 
     def __init__(
@@ -39,12 +48,18 @@ class WakeApi(Construct):
         *,
         waker: lambda_.IFunction,
         invoker_role_arn: str,
+        snowflake_vpcs: Sequence[str] = (),
+        snowflake_vpc_endpoints: Sequence[str] = (),
         throttle_rate: int = 10,
         throttle_burst: int = 20,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
+        _check("snowflake_vpcs", snowflake_vpcs, "vpc-")
+        _check("snowflake_vpc_endpoints", snowflake_vpc_endpoints, "vpce-")
+        sources = _sources(snowflake_vpcs, snowflake_vpc_endpoints)
+        kind = apigateway.EndpointType.PRIVATE if sources else apigateway.EndpointType.REGIONAL
 
         self.access_log = logs.LogGroup(self, "AccessLog", retention=log_retention, removal_policy=removal_policy)
         self.api = apigateway.RestApi(
@@ -52,8 +67,8 @@ class WakeApi(Construct):
             "Api",
             rest_api_name=f"{cdk.Stack.of(self).stack_name}-{construct_id}",
             description="Wakes a worker on Fargate for what waits in Snowflake",
-            endpoint_types=[apigateway.EndpointType.REGIONAL],
-            policy=_only(invoker_role_arn, cdk.Stack.of(self).account),
+            endpoint_types=[kind],
+            policy=_only(invoker_role_arn, cdk.Stack.of(self).account, sources),
             # Access and error logs of a REST API need an account-wide role in the region ("Set up CloudWatch logging
             # for REST APIs"). Others may use it too, so it stays when this API goes.
             cloud_watch_role=True,
@@ -119,8 +134,24 @@ class WakeApi(Construct):
             acknowledge(role, {f"IAM4[Policy::{policy}]": reason})
 
 
-def _only(role_arn: str, account: str) -> iam.PolicyDocument:
+def _check(name: str, ids: Sequence[str], prefix: str) -> None:
+    for one in ids:
+        if not cdk.Token.is_unresolved(one) and not one.startswith(prefix):
+            raise ValueError(f"{name} takes ids that begin with {prefix}; given was {one!r}.")
+
+
+def _sources(vpcs: Sequence[str], endpoints: Sequence[str]) -> dict[str, list[str]]:
+    """The networks that may call, by the condition key that names them; none for an API on the internet."""
+    given = {"aws:SourceVpc": list(vpcs), "aws:SourceVpce": list(endpoints)}
+    return {key: ids for key, ids in given.items() if ids}
+
+
+def _only(role_arn: str, account: str, sources: dict[str, list[str]]) -> iam.PolicyDocument:
     """Allow the role and deny all others: in the role's own account an Allow alone would restrict nobody."""
+    denied: list[dict[str, object]] = [{"ArnNotEquals": {"aws:PrincipalArn": role_arn}}]
+    if sources:
+        # The keys of one condition hold together: denied is who comes neither from such a VPC nor through an endpoint.
+        denied.append({"StringNotEquals": sources})
     return iam.PolicyDocument(
         statements=[
             iam.PolicyStatement(
@@ -129,12 +160,15 @@ def _only(role_arn: str, account: str) -> iam.PolicyDocument:
                 resources=["execute-api:/*"],
                 conditions={"ArnEquals": {"aws:PrincipalArn": role_arn}},
             ),
-            iam.PolicyStatement(
-                effect=iam.Effect.DENY,
-                principals=[iam.AnyPrincipal()],
-                actions=["execute-api:Invoke"],
-                resources=["execute-api:/*"],
-                conditions={"ArnNotEquals": {"aws:PrincipalArn": role_arn}},
+            *(
+                iam.PolicyStatement(
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=["execute-api:Invoke"],
+                    resources=["execute-api:/*"],
+                    conditions=conditions,
+                )
+                for conditions in denied
             ),
         ]
     )

@@ -45,6 +45,7 @@ class WebService(Construct):
         secrets: Mapping[str, ecs.Secret] | None = None,
         size: FargateSize = FargateSize.SMALL,
         architecture: Architecture = Architecture.ARM64,
+        task_role_name: str | None = None,
         cluster: ecs.ICluster | None = None,
         port: int = 8000,
         health_path: str = "/health",
@@ -80,6 +81,7 @@ class WebService(Construct):
             secrets=secrets,
             health_check=_health_check(port, health_path),
             port=port,
+            role_name=task_role_name,
             log_retention=log_retention,
             removal_policy=removal_policy,
         )
@@ -101,7 +103,8 @@ class WebService(Construct):
         )
         # The first task can pull its image, and get its secrets, only with the policies of the role that starts it.
         self.service.node.add_dependency(self.cluster, listener, task.execution_role)
-        self.target_group = target_group
+        self.listener, self.target_group = listener, target_group
+        self.is_public, self.is_tls = public, certificate is not None
 
         scheme = "https" if certificate else "http"
         self.url = f"{scheme}://{self.load_balancer.load_balancer_dns_name}"

@@ -1,32 +1,24 @@
-"""Log in to Snowflake with the deployer's JSON secret, and run statements one by one."""
+"""A connection to Snowflake that runs statements one by one, each within the invocation's time."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
-import boto3
 import snowflake.connector
-from botocore.exceptions import ClientError
-from cryptography.hazmat.primitives import serialization
 from snowflake.connector.errors import Error as SnowflakeError
 
 from .deadline import Deadline
-from .patience import once_allowed
+from .deployer_login import Login, LoginError, deployer_login
 from .redaction import Secrets
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 # 2003: object does not exist or not authorized; 2043: the same for what contains it.
 GONE = (2003, 2043)
-
-
-class LoginError(RuntimeError):
-    """The deployer's secret cannot be used."""
 
 
 class StatementFailed(RuntimeError):
@@ -37,17 +29,6 @@ class StatementFailed(RuntimeError):
         self.errno = errno
 
 
-class Login(NamedTuple):
-    """The fields of a JSON login secret."""
-
-    account: str
-    user: str
-    private_key: str
-    role: str
-    passphrase: str | None
-    address: dict[str, Any]
-
-
 class Session:
     """A connection that runs one statement after the other, each within the invocation's time."""
 
@@ -55,23 +36,30 @@ class Session:
         self._connection = connection
         self._deadline = deadline
         self.login = login
+        self.last_query_id = ""
 
-    def run(self, statement: str, place: str) -> list[dict[str, Any]]:
+    def run(self, statement: str, place: str, *, changes: bool = True) -> list[dict[str, Any]]:
         """Run a statement and give its rows by column name.
+
+        One that only looks says ``changes=False``. Snowflake ends it with the invocation's time at the latest, even if
+        nobody waits for it any more.
 
         Raises:
             OutOfTime: it was not begun because time is nearly over.
             StatementFailed: Snowflake refused it; the message begins with ``place``.
         """
-        self._deadline.begin(place, changes=True)
+        self._deadline.begin(place, changes=changes)
+        limit = {"STATEMENT_TIMEOUT_IN_SECONDS": max(1, int(self._deadline.seconds_of_invocation()))}
         started = time.monotonic()
         with self._connection.cursor() as cursor:
             try:
-                cursor.execute(statement)
+                cursor.execute(statement, _statement_params=limit)
                 columns = [column[0] for column in cursor.description or []]
                 rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
             except SnowflakeError as error:
+                self.last_query_id = error.sfqid or ""
                 raise StatementFailed(f"{place}: {str(error).strip()}", error.errno) from error
+            self.last_query_id = cursor.sfqid or ""
             seconds = round(time.monotonic() - started, 3)
             print(json.dumps({"level": "info", "ran": place, "query_id": cursor.sfqid, "seconds": seconds}))
         return rows
@@ -88,81 +76,43 @@ class Session:
 
 @contextmanager
 def connect(secrets: Secrets, deadline: Deadline, *, role: str | None = None) -> Iterator[Session]:
-    """Log in as the deployer of the secret LOGIN_SECRET_ARN, in its own role or the given one.
+    """Log in as the deployer that the environment names, in its own role or the given one.
 
     Raises:
-        LoginError: the secret cannot be read, lacks a field or has no usable key, or Snowflake refuses the login.
+        LoginError: the login cannot be read or lacks something, or Snowflake refuses it.
     """
-    deadline.begin("reading the deployer's login")
-    arn = os.environ["LOGIN_SECRET_ARN"]
-    store = boto3.client("secretsmanager")
-    try:
-        answer = once_allowed(lambda: store.get_secret_value(SecretId=arn), deadline)
-    except ClientError as error:
-        raise LoginError(f"Secret {arn} cannot be read: {error}. {_WANTED}") from error
-    login = read_login(answer["SecretString"], arn, secrets)
-    key = read_private_key(login.private_key, login.passphrase, arn)
-    deadline.begin("logging in to Snowflake")
+    login = deployer_login(secrets, deadline)
+    with log_in(login, deadline, role=role) as session:
+        yield session
+
+
+@contextmanager
+def log_in(login: Login, deadline: Deadline, *, role: str | None = None) -> Iterator[Session]:
+    """Log in with ``login``, in its own role or the given one.
+
+    Raises:
+        LoginError: Snowflake refuses it.
+    """
+    deadline.begin(f"logging in to Snowflake as {login.user}")
     try:
         connection = snowflake.connector.connect(
             account=login.account,
             user=login.user,
-            authenticator="SNOWFLAKE_JWT",
-            private_key=key,
             role=role or login.role,
             login_timeout=20,
             enable_server_session_keep_alive_auto_detection=False,
+            **login.way,
             **login.address,
         )
     except SnowflakeError as error:
         raise LoginError(
-            f"User {login.user} cannot log in to Snowflake account {login.account}: {str(error).strip()} An "
-            "ACCOUNTADMIN makes the user and registers its key with the file of `make snowflake-bootstrap`."
+            f"User {login.user} cannot log in to Snowflake account {login.account} by {login.by}: "
+            f"{str(error).strip()} {login.hint}"
         ) from error
     try:
         yield Session(connection, login, deadline)
     finally:
         connection.close()
-
-
-def read_login(text: str, source: str, secrets: Secrets) -> Login:
-    """Read the JSON of a login secret; host, port and protocol are for an account that is not Snowflake's own.
-
-    Raises:
-        LoginError: it is not JSON, or account, user, private_key or role is missing.
-    """
-    secrets.add(text)
-    try:
-        fields = json.loads(text)
-    except ValueError as error:
-        raise LoginError(f"Secret {source} is not JSON. {_WANTED}") from error
-    if not isinstance(fields, dict):
-        raise LoginError(f"Secret {source} is not a JSON object. {_WANTED}")
-    for name in ("private_key", "private_key_passphrase"):
-        secrets.add(str(fields.get(name) or ""))
-    missing = [name for name in ("account", "user", "private_key", "role") if not isinstance(fields.get(name), str)]
-    if missing:
-        raise LoginError(f"Secret {source} lacks {', '.join(missing)}. {_WANTED}")
-    address = {name: fields[name] for name in ("host", "port", "protocol") if fields.get(name)}
-    passphrase = fields.get("private_key_passphrase")
-    return Login(fields["account"], fields["user"], fields["private_key"], fields["role"], passphrase, address)
-
-
-def read_private_key(pem: str, passphrase: str | None, source: str) -> bytes:
-    """The key in the form that the connector takes (DER, PKCS 8); PEM with real or literal ``\\n``.
-
-    Raises:
-        LoginError: the key, or its passphrase, is wrong.
-    """
-    text = pem.replace("\\n", "\n").strip() + "\n"
-    try:
-        key = serialization.load_pem_private_key(text.encode(), passphrase.encode() if passphrase else None)
-    except (ValueError, TypeError) as error:
-        # The library's own message may quote the text, so it is not passed on.
-        raise LoginError(f"The private_key of secret {source} is no PEM key, or its passphrase is wrong.") from error
-    return key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
 
 
 def identifier(name: str, what: str) -> str:
@@ -179,6 +129,3 @@ def identifier(name: str, what: str) -> str:
 def literal(text: str) -> str:
     """A text as a SQL string."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-_WANTED = "Wanted is {account, user, private_key, role}; `make snowflake-bootstrap` says how to make it."

@@ -26,6 +26,7 @@ class Deadline:
     def __init__(self, context: LambdaContext) -> None:
         self._context = context
         self._cancelled = threading.Event()
+        self._tidying = False
         self.step = "starting"
         self.changed = False
 
@@ -33,13 +34,22 @@ class Deadline:
         """Seconds for work: what Lambda leaves, less the time that the answer takes."""
         return self._context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
 
+    def seconds_of_invocation(self) -> float:
+        """Seconds until Lambda ends the invocation: no lock of it and no statement may last longer."""
+        return self._context.get_remaining_time_in_millis() / 1000
+
+    def tidy(self) -> None:
+        """From now on let steps begin that clean up, in the time that is kept for a statement's end."""
+        self._tidying = True
+
     def begin(self, step: str, *, changes: bool = False) -> None:
         """Note the next step, and whether it changes something: there is nothing to undo before one does.
 
         Raises:
             OutOfTime: the step could not be finished any more, or the invocation has already been answered.
         """
-        if self._cancelled.is_set() or self.seconds_left() < STATEMENT_SECONDS - ANSWER_SECONDS:
+        needed = 0.0 if self._tidying else STATEMENT_SECONDS - ANSWER_SECONDS
+        if self._cancelled.is_set() or self.seconds_left() < needed:
             raise OutOfTime(
                 f"Stopped before {step}: the function's time is nearly over. Every statement can be run again: "
                 "deploy once more, or give the function a longer timeout."

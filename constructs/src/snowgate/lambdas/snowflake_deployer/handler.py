@@ -75,6 +75,8 @@ def _request(event: Mapping[str, Any], physical_id: str, deadline: Deadline, sec
     name = event["LogicalResourceId"]
     old = event.get("OldResourceProperties") if event["RequestType"] == "Update" else None
     return Request(
+        id=event["RequestId"],
+        stack_id=event["StackId"],
         kind=event["RequestType"],
         physical_id=physical_id,
         properties=Properties(name, event["ResourceProperties"]),

@@ -1,40 +1,49 @@
-"""Custom::SnowflakeLogin: a user of type SERVICE with a key pair, and the JSON secret that holds its login."""
+"""Custom::SnowflakeLogin: a user of type SERVICE that logs in with a workload identity or with a key pair.
+
+With the property IdentityArn the user is that IAM role, and there is no secret. Without it the property SecretArn names
+the JSON secret into which the key pair goes that is made here.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .connection import Login, LoginError, connect, identifier, literal, read_private_key
+from . import owner_mark, pem
+from .connection import GONE, Session, StatementFailed, connect, identifier, literal
+from .deployer_login import Login, LoginError, passphrase_of
 from .patience import once_allowed
+from .pem import UnusableKey
 from .request import Properties, Request
+from .user import User, describe_user
 
-KEY_BITS = 2048
+EXISTS = 2002
 
 
 def apply(request: Request) -> dict[str, str]:
-    """Make user, role and key pair, and write the login into the secret once Snowflake has taken the key.
+    """Make the user or bring it to its properties; its login goes into the secret once Snowflake has taken the key.
 
-    A key that the secret already holds for this user stays, so that running tasks go on.
+    Only what differs is changed. A key that the secret already holds for this user stays, so that running tasks go on.
     """
     properties = request.properties
-    user = identifier(properties.text("User"), "User")
-    role = identifier(properties.text("Role"), "Role")
-    store = boto3.client("secretsmanager")
-    arn = properties.text("SecretArn")
-    pem = once_allowed(lambda: _held_key(store, arn, user), request.deadline) or new_private_key()
-    request.secrets.add(pem)
+    name = identifier(properties.text("User"), "User")
+    secret = _Secret(request) if properties.text("SecretArn", "") else None
+    key = secret.key() if secret else None
     with connect(request.secrets, request.deadline) as session:
-        for statement in definition(properties, public_key(pem), session.login.role, _old_role(request, user, role)):
-            session.run(statement, f"login {user}")
-        login = _login(properties, session.login, pem)
-    request.deadline.begin(f"writing the login of {user} to its secret")
-    store.put_secret_value(SecretId=arn, SecretString=json.dumps(login))
-    return {"User": user}
+        found = describe_user(session, name)
+        if found is None:
+            _create(session, request, key)
+        else:
+            owner_mark.check(request, "user", name, found.comment)
+            for statement in changes(request, found, key):
+                session.run(statement, f"login {name}")
+        _grant(session, request, name)
+        if secret:
+            secret.write(session.login)
+    return {"User": name}
 
 
 def delete(request: Request) -> None:
@@ -44,66 +53,83 @@ def delete(request: Request) -> None:
         session.run_unless_gone(f"DROP USER IF EXISTS {user}", f"drop user {user}")
 
 
-def definition(properties: Properties, key: str, deployer_role: str, old_role: str | None) -> list[str]:
-    """The statements that make the login as it should be, whether it is there or not."""
-    user, role = properties.text("User"), properties.text("Role")
-    warehouse = identifier(properties.text("Warehouse"), "Warehouse")
-    namespace = ".".join(identifier(properties.text(name), name) for name in ("Database", "Schema"))
-    defaults = f"DEFAULT_ROLE = {role} DEFAULT_WAREHOUSE = {warehouse} DEFAULT_NAMESPACE = {namespace}"
-    statements = [
-        f"CREATE ROLE IF NOT EXISTS {role}",
-        f"GRANT ROLE {role} TO ROLE {identifier(deployer_role, 'Role')}",
-        f"CREATE USER IF NOT EXISTS {user} TYPE = SERVICE {defaults} COMMENT = 'Containers of Snowgate'",
-        f"ALTER USER {user} SET {defaults}",
-        f"ALTER USER {user} SET RSA_PUBLIC_KEY = {literal(key)}",
-        f"GRANT ROLE {role} TO USER {user}",
-    ]
-    if old_role:
-        statements.append(f"REVOKE ROLE {identifier(old_role, 'Role')} FROM USER {user}")
-    return statements
+def creation(request: Request, key: str | None) -> str:
+    """The statement that makes the user as it should be; ``key`` is the public one, None for a workload identity."""
+    wanted = _defaults(request.properties) | {"COMMENT": literal(owner_mark.mark(request))}
+    way = {"RSA_PUBLIC_KEY": literal(key)} if key else {"WORKLOAD_IDENTITY": _identity(request.properties)}
+    clauses = " ".join(f"{name} = {value}" for name, value in {**way, **wanted}.items())
+    return f"CREATE USER {request.properties.text('User')} TYPE = SERVICE {clauses}"
 
 
-def new_private_key() -> str:
-    """A new RSA key as PEM text (PKCS 8, not encrypted: the secret store encrypts it)."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+def changes(request: Request, found: User, key: str | None) -> list[str]:
+    """The statements that bring a user to its properties: none if it is as it should be.
+
+    A key goes into a slot that is free; the other way of logging in is taken from the user.
+    """
+    user, differ = request.properties.text("User"), {}
+    for name, value in _defaults(request.properties).items():
+        if found.value(name) != value:
+            differ[name] = value
+    if found.comment != owner_mark.mark(request):
+        differ["COMMENT"] = literal(owner_mark.mark(request))
+    superfluous: list[str] = []
+    if key is None:
+        if found.identity != request.properties.text("IdentityArn"):
+            differ["WORKLOAD_IDENTITY"] = _identity(request.properties)
+        superfluous = found.slots_in_use
+    else:
+        if pem.fingerprint(key) not in found.fingerprints:
+            differ[found.free_slot] = literal(key)
+        superfluous = ["WORKLOAD_IDENTITY"] if found.has_identity else []
+    clauses = " ".join(f"{name} = {value}" for name, value in differ.items())
+    statements = [f"ALTER USER {user} SET {clauses}"] if differ else []
+    return statements + ([f"ALTER USER {user} UNSET {', '.join(superfluous)}"] if superfluous else [])
 
 
-def public_key(pem: str) -> str:
-    """The public half as Snowflake takes it: base64 without the BEGIN and END lines."""
-    der = read_private_key(pem, None, "of the user")
-    key = serialization.load_der_private_key(der, None).public_key()
-    text = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
-    return "".join(line for line in text.splitlines() if not line.startswith("-----"))
-
-
-def _held_key(store: Any, arn: str, user: str) -> str | None:
-    """The key that the secret holds for this user, if it is one that can be used."""
+def _create(session: Session, request: Request, key: str | None) -> None:
+    user = request.properties.text("User")
     try:
-        held = json.loads(store.get_secret_value(SecretId=arn)["SecretString"])
-        if held["user"] != user:
-            return None
-        read_private_key(held["private_key"], None, arn)
-    except store.exceptions.ResourceNotFoundException:
-        return None  # a secret without a value
-    except (ValueError, KeyError, TypeError, AttributeError, LoginError):
-        return None  # what the secret was made with
-    return str(held["private_key"])
+        session.run(creation(request, key), f"login {user}")
+    except StatementFailed as error:
+        if error.errno != EXISTS:
+            raise
+        raise owner_mark.ForeignObject(
+            f"User {user} is there, and the deployer's role may not see it, so it is not this stack's: give the login "
+            "another name, or have an administrator drop the user."
+        ) from error
 
 
-def _login(properties: Properties, deployer: Login, pem: str) -> dict[str, Any]:
+def _grant(session: Session, request: Request, user: str) -> None:
+    """Give the user its role, and take the one that it had by the properties before."""
+    role = identifier(request.properties.text("Role"), "Role")
+    rows = session.run(f"SHOW GRANTS TO USER {user}", f"roles of {user}", changes=False)
+    held = {str(row["role"]).upper() for row in rows}
+    if role.upper() not in held:
+        try:
+            session.run(f"GRANT ROLE {role} TO USER {user}", f"login {user}")
+        except StatementFailed as error:
+            if error.errno not in (*GONE, 3001):
+                raise
+            raise LoginError(
+                f"Role {role} cannot be granted to user {user}: {error} An ACCOUNTADMIN makes the role, and gives the "
+                "deployer the right to grant it, with the file of `make snowflake-bootstrap`."
+            ) from error
+    old = _old_role(request, user, role)
+    if old and old.upper() in held:
+        session.run(f"REVOKE ROLE {identifier(old, 'Role')} FROM USER {user}", f"login {user}")
+
+
+def _defaults(properties: Properties) -> dict[str, str]:
+    namespace = ".".join(identifier(properties.text(name), name).upper() for name in ("Database", "Schema"))
     return {
-        "account": deployer.account,
-        "user": properties.text("User"),
-        "private_key": pem,
-        "role": properties.text("Role"),
-        "warehouse": properties.text("Warehouse"),
-        "database": properties.text("Database"),
-        "schema": properties.text("Schema"),
-        **deployer.address,
+        "DEFAULT_ROLE": identifier(properties.text("Role"), "Role").upper(),
+        "DEFAULT_WAREHOUSE": identifier(properties.text("Warehouse"), "Warehouse").upper(),
+        "DEFAULT_NAMESPACE": namespace,
     }
+
+
+def _identity(properties: Properties) -> str:
+    return f"(TYPE = AWS ARN = {literal(properties.text('IdentityArn'))})"
 
 
 def _old_role(request: Request, user: str, role: str) -> str | None:
@@ -111,3 +137,60 @@ def _old_role(request: Request, user: str, role: str) -> str | None:
     if request.old is None or request.old.text("User", "") != user or request.old.text("Role", role) == role:
         return None
     return request.old.text("Role")
+
+
+class _Secret:
+    """The secret of a login with a key pair: what it holds, and what it should hold."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._arn = request.properties.text("SecretArn")
+        self._store = boto3.client("secretsmanager")
+        self._held = once_allowed(self._read, request.deadline)
+        usable = self._held.get("user") == request.properties.text("User") and _usable(self._held)
+        self._pem = str(self._held["private_key"]) if usable else pem.new_private_key()
+        self._passphrase = passphrase_of(self._held) if usable else None
+        for text in (self._pem, self._passphrase or ""):
+            request.secrets.add(text)
+
+    def key(self) -> str:
+        """The public key: of the pair that the secret holds for this user, else of a new one."""
+        return pem.public_key(self._pem, self._passphrase, self._arn)
+
+    def write(self, deployer: Login) -> None:
+        """Put the login into the secret, unless it is there: account and address are the deployer's own."""
+        wanted = self._login(deployer)
+        if wanted == self._held:
+            return
+        self._request.deadline.begin(f"writing the login of {wanted['user']} to its secret")
+        self._store.put_secret_value(SecretId=self._arn, SecretString=json.dumps(wanted))
+
+    def _login(self, deployer: Login) -> dict[str, Any]:
+        properties = self._request.properties
+        names = ("User", "Role", "Warehouse", "Database", "Schema")
+        locked = {"private_key_passphrase": self._passphrase} if self._passphrase else {}
+        return {
+            "account": deployer.account,
+            "private_key": self._pem,
+            **locked,
+            **{name.lower(): properties.text(name) for name in names},
+            **deployer.named_address,
+        }
+
+    def _read(self) -> dict[str, Any]:
+        """The secret's object; empty while it holds what it was made with, or nothing."""
+        try:
+            held = json.loads(self._store.get_secret_value(SecretId=self._arn)["SecretString"])
+        except self._store.exceptions.ResourceNotFoundException:
+            return {}
+        except ValueError:
+            return {}
+        return held if isinstance(held, dict) else {}
+
+
+def _usable(held: Mapping[str, Any]) -> bool:
+    try:
+        pem.read_private_key(held["private_key"], passphrase_of(held), "of the login")
+    except (UnusableKey, KeyError, AttributeError):
+        return False
+    return True

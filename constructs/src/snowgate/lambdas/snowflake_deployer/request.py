@@ -57,11 +57,22 @@ class Properties:
 
 @dataclass(frozen=True)
 class Request:
-    """A Create, Update or Delete; ``old`` is None except for an Update."""
+    """A Create, Update or Delete; ``old`` is None except for an Update.
 
+    ``id`` is CloudFormation's for this request: an invocation that is tried again has it again.
+    """
+
+    id: str
+    stack_id: str
     kind: str
     physical_id: str
     properties: Properties
     old: Properties | None
     deadline: Deadline
     secrets: Secrets = field(default_factory=Secrets)
+
+    @property
+    def stack(self) -> str:
+        """The stack's name, from its ARN ``arn:aws:cloudformation:region:account:stack/name/id``."""
+        _, _, name = self.stack_id.partition(":stack/")
+        return name.partition("/")[0] or self.stack_id

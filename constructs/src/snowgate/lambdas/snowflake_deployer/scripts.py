@@ -1,101 +1,176 @@
-"""Custom::SnowflakeScripts: run a folder of SQL files in order, and undo it in reverse."""
+"""Custom::SnowflakeScripts: bring Snowflake to a folder of SQL files, and take it back on delete."""
 
 from __future__ import annotations
 
-import io
-import zipfile
-
-import boto3
+import json
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from typing import Any, NamedTuple
 
 from . import statements
-from .connection import Session, connect, identifier
-from .deadline import Deadline
-from .patience import once_allowed
-from .request import Properties, PropertyError, Request
+from .connection import GONE, Session, StatementFailed, connect, identifier
+from .file_run import FileRun
+from .ledger import Ledger, Recorded
+from .ledger_tables import LedgerTables, use_warehouse
+from .lock import locked
+from .notes import NotedSession, Notes
+from .observe import Observer
+from .plan import UNCHANGED, judge, leftovers, stack_key
+from .request import Properties, Request
 from .smoke import run_smoke
-from .statements import Script, ScriptError
+from .sql_asset import SecretValue, file_digest, read_scripts, read_secrets
+from .statements import Script, Statement
+from .task_graph import paused, run_patiently
+
+# The answer to CloudFormation has 4 KB for all; JSON may write one character as six.
+LONGEST_DRIFT = 2000
+
+
+class Result(NamedTuple):
+    """What a deploy has done: statements run, files left alone, and what it found otherwise than it was recorded."""
+
+    statements: int
+    skipped: int
+    drift: list[str]
 
 
 def apply(request: Request) -> dict[str, str]:
-    """Run every file; then drop what the version before made and this one does not name; then call through the chain.
+    """Run every file that changed, was not completed or has drifted; then drop what no file makes any more; then call
+    through the chain.
 
     All files are read before the first statement runs, so that a file that cannot be read changes nothing.
     """
     properties = request.properties
     scripts = read_scripts(properties, request.deadline)
-    leftovers = _leftovers(request, scripts)
+    values = read_secrets(properties, scripts, request.deadline, request.secrets)
     with connect(request.secrets, request.deadline, role=_role(properties)) as session:
-        count = sum(_run(session, script) for script in scripts)
-        session.run(f"USE ROLE {_role(properties)}", "back to the deployer's role")
-        for statement in leftovers:
-            session.run_unless_gone(statement, f"leftover: {statement}")
-        if smoke := properties.text("Smoke", ""):
-            warehouse = identifier(properties.text("Warehouse"), "Warehouse")
-            session.run(f"USE WAREHOUSE {warehouse}", "smoke call")
-            run_smoke(session, request.deadline, smoke)
-    return {"Statements": str(count), "Digest": _digest(scripts)}
+        use_warehouse(session, properties.text("Warehouse"))
+        tables, stack = _record(properties, request)
+        with locked(session, tables, request.deadline, deployment=request.id, stack=stack):
+            ledger = Ledger(session, tables, stack=stack, deployment=request.id)
+            result = Deployment(request, session, ledger).run(scripts, values)
+            if smoke := properties.text("Smoke", ""):
+                run_smoke(session, request.deadline, smoke)
+    return {
+        "Statements": str(result.statements),
+        "Skipped": str(result.skipped),
+        "Drift": _cut(result.drift) or "none",
+        "Digest": statements.digest(*(part for script in scripts for part in (script.name, script.digest))),
+        "DeploymentId": request.id,
+    }
 
 
 def delete(request: Request) -> None:
-    """Run the ``On delete`` lines of the files, the last file first; what they keep is named in the log."""
-    scripts = read_scripts(request.properties, request.deadline)
-    with connect(request.secrets, request.deadline, role=_role(request.properties)) as session:
-        for script in reversed(scripts):
-            for statement in script.drops:
-                session.run_unless_gone(statement, f"{script.name} on delete: {statement}")
-            for kept in script.keeps:
-                print(f"{script.name} on delete: {kept}")
+    """Drop what the record names and the files do not keep, the last one first; a record that is not there has nothing.
 
-
-def read_scripts(properties: Properties, deadline: Deadline) -> list[Script]:
-    """The files of the asset, filled and read, in the order of their names.
-
-    Raises:
-        PropertyError: the asset holds no SQL file.
-        ScriptError: a file cannot be read or a ``${name}`` in it has no value.
+    The history stays, and what is kept stays on the record.
     """
-    bucket, key = properties.text("Bucket"), properties.text("Key")
-    store = boto3.client("s3")
-    body = once_allowed(lambda: store.get_object(Bucket=bucket, Key=key), deadline)["Body"].read()
-    values = properties.mapping("Values")
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".sql"))
-        if not names:
-            raise PropertyError(f"{properties.resource}: s3://{bucket}/{key} holds no .sql file.")
-        texts = {name: archive.read(name).decode() for name in names}
-    return [statements.parse(name, statements.fill(name, text, values)) for name, text in texts.items()]
+    properties = request.properties
+    with connect(request.secrets, request.deadline, role=_role(properties)) as session:
+        tables, stack = _record(properties, request)
+        try:
+            session.run(f"USE DATABASE {tables.database}", "use the database", changes=False)
+        except StatementFailed as error:
+            if error.errno not in GONE:
+                raise
+            print(json.dumps({"level": "info", "message": f"Nothing to delete: {error}"}))
+            return
+        use_warehouse(session, properties.text("Warehouse"))
+        ledger = Ledger(session, tables, stack=stack, deployment=request.id)
+        if not ledger.read().objects:
+            return
+        with locked(session, tables, request.deadline, deployment=request.id, stack=stack):
+            made = reversed(ledger.read().objects)
+            Deployment(request, session, ledger).drop("delete", [one for one in made if not one.made.kept])
 
 
-def _run(session: Session, script: Script) -> int:
-    for statement in script.statements:
-        place = f"{script.name} statement {statement.number}, line {statement.line} ({statement.first_line})"
-        session.run(statement.text, place)
-    return len(script.statements)
+class Deployment:
+    """One deploy's way through the files; ``session`` is the deployer's own."""
+
+    def __init__(self, request: Request, session: Session, ledger: Ledger) -> None:
+        self._request, self._session, self._ledger = request, session, ledger
+        self._scripts_session: Session | None = None
+
+    def run(self, scripts: list[Script], values: dict[str, SecretValue]) -> Result:
+        """Bring everything to the files."""
+        state = self._ledger.read()
+        observer = Observer(self._session)
+        count, skipped, drift = 0, 0, list[str]()
+        with ExitStack() as stack:
+            for script in scripts:
+                digest = file_digest(script, {name: value.version for name, value in values.items()})
+                plan = judge(script, digest, state, observer)
+                if plan.change == UNCHANGED:
+                    skipped += 1
+                    continue
+                print(json.dumps({"level": "info", "file": script.name, "change": plan.change, "drift": plan.drift}))
+                drift += plan.drift + self._file_run(script, values, stack).run(digest, state)
+                count += len(script.statements)
+                observer = Observer(self._session)
+        gone = leftovers(scripts, state)
+        self.drop("leftovers", [one for one in gone if not one.made.kept])
+        self._ledger.forget(gone, "forget what no file makes any more")
+        if count or gone:
+            self._settle()
+        return Result(count, skipped, drift)
+
+    def drop(self, name: str, objects: list[Recorded]) -> None:
+        """Drop objects in this order and take them off the record; ``name`` stands for a file in the history."""
+        if not objects:
+            return
+        drops = [Statement(number, 0, one.made.drop) for number, one in enumerate(objects, 1)]
+        notes = Notes(self._ledger, self._request.deadline, self._request.secrets, planned=len(drops))
+        noted = NotedSession(self._session, notes)
+        tasks = [one.made for one in objects if one.made.kind == "TASK"]
+        self._ledger.begin(name, statements.digest(*(drop.text for drop in drops)), drops)
+        with notes, paused(noted, self._request.deadline, tasks, []) if tasks else nullcontext():
+            for drop in drops:
+                notes.noted(drop, self._session, partial(self._drop, drop), dict.fromkeys(GONE, "GONE"))
+        self._ledger.forget(objects, "forget what was dropped")
+
+    def _drop(self, drop: Statement) -> list[dict[str, Any]]:
+        return run_patiently(self._session, self._request.deadline, drop.text, drop.text)
+
+    def _settle(self) -> None:
+        """Look at everything again, because a later file may have changed what an earlier one made."""
+        observer = Observer(self._session)
+        found = [(one, observer.observe(one.made)) for one in self._ledger.read().objects]
+        changed = [one._replace(facts=facts) for one, facts in found if facts and one.facts and facts != one.facts]
+        self._ledger.record(changed, "write down what the later files changed")
+
+    def _file_run(self, script: Script, values: dict[str, SecretValue], stack: ExitStack) -> FileRun:
+        request = self._request
+        if self._scripts_session is None:
+            # The files' own session: what they USE and SET is nothing to the record, and only a deploy that runs one
+            # needs it.
+            role = _role(request.properties)
+            self._scripts_session = stack.enter_context(connect(request.secrets, request.deadline, role=role))
+            use_warehouse(self._scripts_session, request.properties.text("Warehouse"))
+        return FileRun(
+            script,
+            ledger=self._ledger,
+            session=self._session,
+            scripts_session=self._scripts_session,
+            deadline=request.deadline,
+            secrets=request.secrets,
+            values={name: value.text for name, value in values.items()},
+        )
 
 
-def _leftovers(request: Request, scripts: list[Script]) -> list[str]:
-    """The drops of the version before that no file names now: an object that went, or a function's old arguments."""
-    if request.old is None or _place(request.old) != _place(request.properties):
-        return []
-    named = {statement for script in scripts for statement in script.drops}
-    try:
-        before = read_scripts(request.old, request.deadline)
-    except (ScriptError, PropertyError) as error:
-        # A rollback: the version that failed could not be read, so it ran no statement and left nothing.
-        print(f"The version before ran nothing: {error}")
-        return []
-    return [statement for script in reversed(before) for statement in script.drops if statement not in named]
-
-
-def _place(properties: Properties) -> tuple[str, str]:
-    return properties.text("Database"), properties.text("Schema")
+def _record(properties: Properties, resource: Request) -> tuple[LedgerTables, str]:
+    """The tables of the record, and the name under which this resource is on it."""
+    database = identifier(properties.text("Database"), "Database")
+    return LedgerTables(database), stack_key(resource.stack, properties.resource, database, properties.text("Schema"))
 
 
 def _role(properties: Properties) -> str:
     return identifier(properties.text("Role"), "Role")
 
 
-def _digest(scripts: list[Script]) -> str:
-    return statements.digest(
-        *(part for script in scripts for part in (script.name, *(s.text for s in script.statements)))
-    )
+def _cut(sentences: list[str]) -> str:
+    """As many of the sentences as fit into the answer, and how many more there are; the log has them all."""
+    kept = list(sentences)
+    while kept and len(json.dumps("; ".join(kept))) > LONGEST_DRIFT:
+        kept.pop()
+    left = len(sentences) - len(kept)
+    return "; ".join(kept + ([f"and {left} more, see the log"] if left else []))

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .objects import HeaderError, Made, read_made
+
 # What may stand between two statements or inside one without ending it, longest form first. An opening without its
 # end falls through to the single-character form and is reported there.
 _TOKEN = re.compile(
@@ -22,7 +24,14 @@ _TOKEN = re.compile(
 )
 _OPENINGS = {"'": "string", '"': "quoted name", "$$": "$$ body", "/*": "comment"}
 _MARKER = re.compile(r"\$\{(\w+)\}")
-_HEADER = re.compile(r"--\s*(Makes|On delete):\s*(.*\S)\s*")
+_SECRET = re.compile(r"\$\{secret:(\w+)\}")
+_HEADER = re.compile(r"--\s*Makes and (drops|keeps):\s*(.*\S)\s*")
+_ALMOST = re.compile(r"\s*--\s*(Makes|On delete)\b")
+# DDL commits what is open ("Transactions"), so a transaction around it would only pretend; and one that a file leaves
+# open would hold its locks until Snowflake notices that nobody uses it any more.
+_TRANSACTION = re.compile(
+    r"(BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|ALTER\s+SESSION\s+SET\s+AUTOCOMMIT)\b", re.IGNORECASE
+)
 # Enough for URLs, ARNs and names; a quote, a backslash or a line break could end the string that a value is put in.
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.:/@+=,?&%~*()\[\] -]*")
 
@@ -46,13 +55,22 @@ class Statement(NamedTuple):
 
 
 class Script(NamedTuple):
-    """One file: what its header says and its statements in order."""
+    """One file: the objects that its header names, in the order in which they are made, and its statements in order."""
 
     name: str
-    makes: tuple[str, ...]
-    drops: tuple[str, ...]
-    keeps: tuple[str, ...]
+    makes: tuple[Made, ...]
     statements: tuple[Statement, ...]
+
+    @property
+    def secrets(self) -> set[str]:
+        """The names in its ``${secret:name}`` markers."""
+        return {name for statement in self.statements for name in _SECRET.findall(statement.text)}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the file makes and does, in hex; comments between its statements do not count."""
+        header = [f"{made} {'kept' if made.kept else 'dropped'}" for made in self.makes]
+        return digest(*header, *(statement.text for statement in self.statements))
 
 
 class ScriptError(ValueError):
@@ -60,26 +78,46 @@ class ScriptError(ValueError):
 
 
 def parse(name: str, text: str) -> Script:
-    """Read one file.
+    """Read one file; one that holds nothing but blanks and plain comments makes nothing and has no statements.
 
     Raises:
-        ScriptError: a string, name, body or comment is not closed, or the header lacks a ``-- Makes:`` or an
-            ``-- On delete:`` line, or one of the latter neither drops nor keeps.
+        ScriptError: a string, name, body or comment is not closed; the header lacks a ``-- Makes and drops:`` or a
+            ``-- Makes and keeps:`` line, or one of these names no object; a statement opens or ends a transaction.
     """
-    header = _header(text)
-    makes = tuple(said for kind, said in header if kind == "Makes")
-    on_delete = tuple(said.rstrip(";") for kind, said in header if kind == "On delete")
-    for kind, found in (("Makes", makes), ("On delete", on_delete)):
-        if not found:
-            raise ScriptError(f"{name}: a line '-- {kind}: …' is missing before the first statement.")
-    drops = tuple(line for line in on_delete if not line.lower().startswith("keep "))
-    for line in drops:
-        if not line.upper().startswith(("DROP ", "ALTER ", "REVOKE ")):
+    makes = tuple(_made(name, text))
+    statements = tuple(split(name, text))
+    if bool(makes) != bool(statements):
+        wanted = (
+            "a statement is missing: the header says that the file makes something."
+            if makes
+            else "a line '-- Makes and drops: KIND NAME' or '-- Makes and keeps: KIND NAME' is missing before the "
+            "first statement, one for each object."
+        )
+        raise ScriptError(f"{name}: {wanted}")
+    for statement in statements:
+        if _TRANSACTION.match(statement.text):
             raise ScriptError(
-                f"{name}: 'On delete: {line}' must be a DROP, ALTER or REVOKE statement, or begin with 'keep'."
+                f"{name} line {statement.line}: {statement.first_line!r} is refused, because DDL commits what is open: "
+                "take the transaction into a procedure and CALL it."
             )
-    keeps = tuple(line for line in on_delete if line not in drops)
-    return Script(name, makes, drops, keeps, tuple(split(name, text)))
+    return Script(name, makes, statements)
+
+
+def read_all(texts: Mapping[str, str]) -> list[Script]:
+    """Read files in the order of their names, without those that make nothing.
+
+    Raises:
+        ScriptError: a file cannot be read, or two files make the same object.
+    """
+    scripts = [script for script in (parse(name, texts[name]) for name in sorted(texts)) if script.statements]
+    makers: dict[str, str] = {}
+    for script in scripts:
+        for made in script.makes:
+            # Several files may grant something to one role; each is asked only for what it saw there.
+            if str(made) in makers and made.kind != "GRANTS TO ROLE":
+                raise ScriptError(f"{script.name}: {made} is made by {makers[str(made)]} already; one header names it.")
+            makers[str(made)] = script.name
+    return scripts
 
 
 def split(name: str, text: str) -> list[Statement]:
@@ -132,6 +170,24 @@ def fill(name: str, text: str, values: Mapping[str, str]) -> str:
     return _MARKER.sub(value, text)
 
 
+def fill_secrets(text: str, values: Mapping[str, str]) -> str:
+    """Put secret values in place of the ``${secret:name}`` markers; every name must be among ``values``.
+
+    Raises:
+        ScriptError: a value has characters that could change the statement; the message does not quote it.
+    """
+
+    def value(marker: re.Match[str]) -> str:
+        if not _PLAIN_VALUE.fullmatch(values[marker[1]]):
+            raise ScriptError(
+                f"The value of {marker[0]} has a quote, a backslash, a line break or another character that SQL cannot "
+                "take: make the secret from letters, digits and _.:/@+=,-."
+            )
+        return values[marker[1]]
+
+    return _SECRET.sub(value, text)
+
+
 def digest(*texts: str) -> str:
     """SHA-256 over texts, in hex; where one text ends and the next begins counts."""
     found = hashlib.sha256()
@@ -145,11 +201,20 @@ def _statement(text: str, start: int, end: int, number: int) -> Statement:
     return Statement(number, text.count("\n", 0, start) + 1, text[start:end])
 
 
-def _header(text: str) -> list[tuple[str, str]]:
+def _made(name: str, text: str) -> list[Made]:
     found = []
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("--"):
             break
-        if match := _HEADER.fullmatch(line.strip()):
-            found.append((match[1], match[2]))
+        match = _HEADER.fullmatch(line.strip())
+        if not match and _ALMOST.match(line):
+            raise ScriptError(
+                f"{name} line {number}: {line.strip()!r} must read '-- Makes and drops: KIND NAME' or "
+                "'-- Makes and keeps: KIND NAME'."
+            )
+        if match:
+            try:
+                found.append(read_made(match[2], match[1] == "keeps"))
+            except HeaderError as error:
+                raise ScriptError(f"{name} line {number}: {error}") from error
     return found

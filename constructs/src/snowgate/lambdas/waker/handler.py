@@ -16,8 +16,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 SETTLE_SECONDS = 0.3
 SETTLE_ROUNDS = 5
+# The same on every retry of a batch, which may come for ten minutes ("Do not assume that the remote service is passed
+# each row exactly once" in the Snowflake documentation).
+BATCH_ID = "sf-external-function-query-batch-id"
+REMEMBER_SECONDS = 900
+REMEMBER_BATCHES = 200
 
 _clients: dict[str, Any] = {}
+_answered: dict[str, tuple[float, dict[str, Any]]] = {}
 
 
 class BadRequest(ValueError):
@@ -41,7 +47,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if not _is_request(event):
         return _wake([Demand(0, 1, 0)])
     try:
-        return _wake(read_batch(event))
+        return _once(_batch_id(event), read_batch(event))
     except BadRequest as error:
         return _reply(400, {"error": str(error)})
     except (ServiceMissing, ClientError, BotoCoreError) as error:
@@ -87,6 +93,30 @@ def raise_desired_count(ecs: Any, cluster: str, service: str, count: int, pause:
         pause(SETTLE_SECONDS)
         current = _desired_count(ecs, cluster, service)
     return was
+
+
+def _once(batch: str | None, demands: list[Demand]) -> dict[str, Any]:
+    """Answer a batch that was answered before as then: a late retry must not wake a worker that has gone to sleep.
+
+    Another copy of this function does not know that answer; there a retry raises the count only if it is too low.
+    """
+    now = time.monotonic()
+    for known in [known for known, (until, _) in _answered.items() if until < now]:
+        del _answered[known]
+    if batch is None:
+        return _wake(demands)
+    key = f"{batch} {json.dumps(demands)}"
+    if key not in _answered:
+        reply = _wake(demands)
+        while len(_answered) >= REMEMBER_BATCHES:
+            del _answered[next(iter(_answered))]
+        _answered[key] = (now + REMEMBER_SECONDS, reply)
+    return _answered[key][1]
+
+
+def _batch_id(event: dict[str, Any]) -> str | None:
+    headers = event.get("headers") or {}
+    return next((str(value) for name, value in headers.items() if name.lower() == BATCH_ID and value), None)
 
 
 def _wake(demands: list[Demand]) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""The mark that says which stack an object of the whole account belongs to, so that none takes another's."""
+
+from __future__ import annotations
+
+from .request import Request
+
+_START = "Managed by CloudFormation stack "
+
+
+class ForeignObject(RuntimeError):
+    """An object with this name is there and is not this stack's."""
+
+
+def mark(request: Request) -> str:
+    """The COMMENT of what a stack manages: its name, account and region."""
+    _, _, _, region, account, *_ = [*request.stack_id.split(":"), *[""] * 6]
+    return f"{_START}{request.stack} in {account}/{region}"
+
+
+def check(request: Request, kind: str, name: str, comment: str) -> None:
+    """Let a resource go on with an object that is there.
+
+    It may be changed if it bears the stack's mark, or if the resource has managed it before: then its physical id is
+    the name.
+
+    Raises:
+        ForeignObject: it is somebody else's. Nothing has been changed.
+    """
+    managed = request.kind != "Create" and request.physical_id == name
+    if managed or comment == mark(request):
+        return
+    owner = comment.removeprefix(_START) if comment.startswith(_START) else None
+    whose = f"stack {owner} manages it" if owner else f"it has the comment {comment!r}, which is no stack's mark"
+    raise ForeignObject(
+        f"{kind.capitalize()} {name} is there already and {whose}. Give this one another name, or have its owner drop "
+        "the other one first."
+    )
+
+
+def is_foreign(request: Request, comment: str) -> bool:
+    """Does the comment bear another stack's mark? One without any may be of an earlier release."""
+    return comment.startswith(_START) and comment != mark(request)

@@ -1,0 +1,108 @@
+"""The HTTPS address of a service whose load balancer is internal."""
+
+from __future__ import annotations
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from snowgate.acknowledgements import acknowledge
+from snowgate.fargate_cluster import TaskPlacement
+from snowgate.web_service import WebService
+
+# "Customize HTTP API access logs" in the API Gateway Developer Guide. No header is logged: one holds the token.
+_LOGGED = {
+    "requestId": "requestId",
+    "ip": "identity.sourceIp",
+    "requestTime": "requestTime",
+    "httpMethod": "httpMethod",
+    "path": "path",
+    "status": "status",
+    "protocol": "protocol",
+    "responseLength": "responseLength",
+    "integrationError": "integrationErrorMessage",
+}
+
+
+class WebApi(Construct):
+    """An HTTP API in front of ``service``: TLS and a host name that stays, without a domain of one's own.
+
+    It passes every request on through a VPC link, as it came; who may call is the service's to decide.
+    ``throttle_rate`` is calls a second, ``throttle_burst`` calls at once. API Gateway answers 503 for a service that
+    takes longer than 30 seconds.
+
+    Raises:
+        ValueError: the service's load balancer is public, so callers reach it already, or speaks TLS itself.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        vpc: ec2.IVpc,
+        service: WebService,
+        throttle_rate: int = 50,
+        throttle_burst: int = 100,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        if service.is_public or service.is_tls:
+            raise ValueError(
+                f"{self.node.path}: the load balancer of {service.node.path} "
+                f"{'faces the internet' if service.is_public else 'speaks TLS'}. A WebApi is for an internal one "
+                "without a certificate: leave public and certificate out of the WebService, or leave the WebApi out."
+            )
+
+        self.access_log = logs.LogGroup(self, "AccessLog", retention=log_retention, removal_policy=removal_policy)
+        self.api = apigatewayv2.HttpApi(
+            self,
+            "Api",
+            api_name=f"{cdk.Stack.of(self).stack_name}-{construct_id}",
+            description="The report service's HTTP API",
+            create_default_stage=False,
+            default_integration=integrations.HttpAlbIntegration(
+                "Service", service.listener, vpc_link=self._link(vpc, service)
+            ),
+        )
+        # The stage named so stands in no path: what the service serves at /health is /health here too.
+        self.stage = apigatewayv2.HttpStage(
+            self,
+            "Stage",
+            http_api=self.api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigatewayv2.ThrottleSettings(rate_limit=throttle_rate, burst_limit=throttle_burst),
+        )
+        self._log_access()
+        acknowledge(
+            self.api,
+            {"APIG4": "The service asks for its token on every route but health and docs; the API passes it through."},
+        )
+
+        self.host = f"{self.api.http_api_id}.execute-api.{cdk.Stack.of(self).region}.{cdk.Aws.URL_SUFFIX}"
+        self.url = f"https://{self.host}"
+
+    def _log_access(self) -> None:
+        stage = self.stage.node.default_child
+        assert isinstance(stage, apigatewayv2.CfnStage)  # noqa: S101 - the one child that every stage has
+        stage.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
+            destination_arn=self.access_log.log_group_arn,
+            format=json.dumps({name: f"$context.{variable}" for name, variable in _LOGGED.items()}),
+        )
+
+    def _link(self, vpc: ec2.IVpc, service: WebService) -> apigatewayv2.VpcLink:
+        group = ec2.SecurityGroup(
+            self, "LinkGroup", vpc=vpc, allow_all_outbound=False, description="From API Gateway to the load balancer"
+        )
+        callers = ec2.Peer.security_group_id(service.load_balancer.connections.security_groups[0].security_group_id)
+        group.add_egress_rule(callers, ec2.Port.tcp(80), "To the load balancer alone")
+        return apigatewayv2.VpcLink(
+            self, "Link", vpc=vpc, subnets=TaskPlacement.of(vpc).subnets, security_groups=[group]
+        )

@@ -1,0 +1,38 @@
+"""A first deploy that is killed after any of its statements and run again ends like one that nobody disturbed."""
+
+import pytest
+from killing import answers, create_events, end_state
+from small_files import FIRST
+
+PARTS = 4
+
+
+def small(prepared):
+    system = prepared()
+    system.files, system.smoke = FIRST, f"CALL {system.config}.WAKE()"
+    return system
+
+
+def deployed_after_kill(system, killer, after):
+    """The state after a killed deploy and a second one; None if the first was not killed."""
+    events = create_events(system)
+    if killer.run(events, after) is not None:
+        return None
+    system.aws.answers.clear()
+    killer.run(events)
+    assert answers(system, events) == ["SUCCESS"] * 3, (after, system.aws.answers)
+    return end_state(system)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_after_any_statement_it_loses_nothing(prepared, killer, part):
+    undisturbed = small(prepared)
+    count = killer.run(create_events(undisturbed))
+    expected = end_state(undisturbed)
+    assert count > 60
+    wrong = []
+    for after in range(1 + part, count + 1, PARTS):
+        found = deployed_after_kill(small(prepared), killer, after)
+        if found != expected:
+            wrong.append((after, found))
+    assert wrong == []
