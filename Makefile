@@ -45,7 +45,7 @@ bench: setup ## measure against rivals; prints a table and writes bench/results.
 	$(BIN)/python -m bench
 
 ##@ Deploy it
-.PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap
+.PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
 synth: setup ## write cdk.out for every environment, without any account
 	@rm -rf cdk.out
 	@cdk synth --quiet 2>&1 | sed '/Supply a stack id/d'
@@ -57,11 +57,21 @@ bootstrap: setup ## cdk bootstrap, once per account and region: make bootstrap T
 # Never a default: whoever deploys or destroys says where.
 NAMED = $(if $(filter command line environment,$(origin ENV)),,$(error Which environment? Say ENV=dev, or another of environments/))
 
+# A new value of Recheck each time: what somebody changed in Snowflake is found and repaired although nothing is new.
+RECHECK = $(foreach stack,Secrets Snowflake,--parameters $(ENV)-$(stack):Recheck=$(shell date -u +%Y-%m-%dT%H:%M:%SZ))
+
 deploy diff destroy: setup ## cdk deploy | diff | destroy of one environment: make deploy ENV=dev
-	$(NAMED)cdk $@ '$(ENV)/*'
+	$(NAMED)cdk $@ '$(ENV)/*' $(if $(filter deploy,$@),$(RECHECK))
 
 snowflake-bootstrap: setup ## write the SQL an ACCOUNTADMIN runs; SNOWFLAKE_ACCOUNT=… also makes the deployer's login
 	@$(NAMED)$(BIN)/python -m stacks.snowflake_bootstrap $(ENV) $(if $(SNOWFLAKE_ACCOUNT),--make-login --account $(SNOWFLAKE_ACCOUNT))
+
+snowflake-plan: setup ## write all that a deploy does in Snowflake as one .sql; VALUES="name=value …" fills what only a deploy knows
+	@$(NAMED)$(BIN)/python -m stacks.snowflake_plan $(ENV) $(VALUES:%=--value %) $(if $(DEPLOYED),--deployed)
+
+# The local platform's stand-ins instead of the clouds, while `make up` runs.
+snowflake-diff: setup ## show what a deploy would change in Snowflake; exit code 0 nothing, 2 something, 1 error
+	@$(NAMED)$(if $(filter local,$(ENV)),$(BIN)/python -m local with )$(BIN)/python -m stacks.snowflake_diff $(ENV) $(VALUES:%=--value %) $(if $(CONNECTION),--connection $(CONNECTION),$(if $(filter local,$(ENV)),--connection local))
 
 ##@ Set it up
 .PHONY: setup lock clean

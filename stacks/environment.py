@@ -6,34 +6,23 @@ import ipaddress
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from snowgate import Architecture, FargateSize
 from snowgate.fargate_size import CPU_UNITS, nearest_cpu
 from snowgate.service_image import check_uri
 from stacks.environment_errors import EnvironmentFileError, Problem, problems_of
+from stacks.environment_snowflake import SnowflakeTable
+from stacks.environment_table import Fault, Table, refuse
 
+# "ARN format" in the AWS IAM User Guide: the partitions that are not "aws", by the start of their regions' names.
+PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 # "Address Allocation for Private Internets" (RFC 1918): what a VPC should have.
 PRIVATE_NETWORKS = [ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
-# "System-defined roles" in the Snowflake documentation: every account has them, with rights and users of their own.
-SYSTEM_ROLES = {"ACCOUNTADMIN", "GLOBALORGADMIN", "ORGADMIN", "PUBLIC", "SECURITYADMIN", "SYSADMIN", "USERADMIN"}
-
-Identifier = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$",
-        description="an unquoted Snowflake identifier: letters, digits, _ and $, no digit first, at most 255",
-    ),
-]
-
-
-class Table(BaseModel):
-    """A table of the file: no unknown key, no silent conversion of types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class NetworkTable(Table):
@@ -95,54 +84,6 @@ class ImageTable(Table):
         return value
 
 
-class SnowflakeTable(Table):
-    """The names on the Snowflake side."""
-
-    login_secret: str = Field(
-        pattern=r"^[A-Za-z0-9/_+=.@-]{1,512}$",
-        description="the name of the Secrets Manager secret that holds the deployer's login",
-    )
-    database: Identifier
-    config_schema: Identifier
-    reporting_schema: Identifier
-    warehouse: Identifier
-    deployer_role: Identifier
-    owner_role: Identifier
-    runner_role: Identifier
-    runner_user: Identifier
-    api_integration: Identifier
-    trigger_interval_seconds: int = Field(
-        default=10, ge=10, le=604800, description="10 to 604800 seconds; 10 is Snowflake's own minimum"
-    )
-    tasks_enabled: bool = Field(default=True, description="true or false")
-
-    @field_validator("login_secret")
-    @classmethod
-    def _is_no_partial_arn(cls, value: str) -> str:
-        # "CreateSecret" in the Secrets Manager API Reference: such an end is taken for the one that an ARN has.
-        if re.search(r"-.{6}$", value):
-            raise ValueError("Secrets Manager mistakes a hyphen and six characters at the end for a part of the ARN")
-        return value
-
-    @field_validator("deployer_role", "owner_role", "runner_role")
-    @classmethod
-    def _is_an_own_role(cls, value: str) -> str:
-        if value.upper() in SYSTEM_ROLES:
-            raise ValueError("this is a role of Snowflake's own; the deploy makes and grants its roles")
-        return value
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> SnowflakeTable:
-        roles = [role.upper() for role in (self.deployer_role, self.owner_role, self.runner_role)]
-        if len(set(roles)) < len(roles):
-            raise ValueError("deployer_role, owner_role and runner_role must be three different roles")
-        if self.runner_user.upper() == self.deployer_role.upper():
-            raise ValueError("runner_user must not be deployer_role, which is the name of the deployer's user too")
-        if self.config_schema.upper() == self.reporting_schema.upper():
-            raise ValueError("config_schema and reporting_schema must be two different schemas")
-        return self
-
-
 class SizedTable(Table):
     """A task's size."""
 
@@ -188,6 +129,16 @@ class WebTable(SizedTable):
         pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$",
         description="ARN of an ACM certificate of the same region and account; left out, the load balancer is internal",
     )
+    domain: str | None = Field(
+        default=None,
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$",
+        description='the host name that the certificate is for, in small letters, as in "reports.example.com"',
+    )
+    http_api: bool | None = Field(
+        default=None,
+        description="true (without a certificate_arn the default: an HTTP API makes the service reachable over TLS) or "
+        "false",
+    )
 
     @field_validator("certificate_arn")
     @classmethod
@@ -196,6 +147,27 @@ class WebTable(SizedTable):
         if value is not None and value.split(":")[3:5] != place:
             raise ValueError(f"the environment's region is {place[0]}, its account {place[1]}")
         return value
+
+    @model_validator(mode="after")
+    def _has_one_door(self) -> WebTable:
+        refuse(self, list(self._faults()))
+        return self
+
+    def _faults(self) -> Iterator[Fault]:
+        if self.domain is not None and self.certificate_arn is None:
+            yield Fault("domain", "it is for a load balancer with a certificate_arn; an HTTP API has a name of its own")
+        if self.http_api and self.certificate_arn is not None:
+            yield Fault("http_api", "with a certificate_arn the load balancer faces the internet itself: leave one out")
+
+    @property
+    def has_http_api(self) -> bool:
+        """Whether an HTTP API stands before the internal load balancer."""
+        return self.certificate_arn is None and self.http_api is not False
+
+    @property
+    def has_tls_host(self) -> bool:
+        """Whether the service has a host name with TLS, which a network rule in Snowflake can name: door two."""
+        return self.has_http_api or self.domain is not None
 
 
 class MailTable(Table):
@@ -232,15 +204,46 @@ class Environment(Table):
     web: WebTable | None = None
     mail: MailTable | None = None
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Environment:
+        if self.snowflake.connectivity == "private" and self.web is not None and self.web.domain is None:
+            text = (
+                'snowflake.connectivity = "private" needs it, with a certificate_arn: an HTTP API has no private way in'
+            )
+            refuse(self, [Fault("web.domain", text)])
+        return self
+
     @property
     def built_for(self) -> Architecture:
         """The architecture of images, tasks and functions."""
         return Architecture.of_this_machine() if self.architecture == "HOST" else Architecture(self.architecture)
 
+    # Roles that Snowflake knows by their names, before they exist.
+
     @property
     def invoker_role_name(self) -> str:
-        """The IAM role that Snowflake assumes; its name is fixed, so that others can name it before it exists."""
+        """The IAM role that Snowflake assumes."""
         return f"snowgate-{self.name}-snowflake"
+
+    @property
+    def deployer_role_name(self) -> str:
+        """The IAM role of the function that deploys to Snowflake."""
+        return f"snowgate-{self.name}-deployer"
+
+    @property
+    def worker_role_name(self) -> str:
+        """The IAM role of the worker's tasks."""
+        return f"snowgate-{self.name}-worker"
+
+    @property
+    def web_role_name(self) -> str:
+        """The IAM role of the web role's tasks."""
+        return f"snowgate-{self.name}-web"
+
+    def role_arn(self, role_name: str) -> str:
+        """The ARN that a role of this name has in the environment's account, whether it exists or not."""
+        partition = next((name for start, name in PARTITIONS.items() if self.region.startswith(start)), "aws")
+        return f"arn:{partition}:iam::{self.account}:role/{role_name}"
 
 
 def read_environment(file: Path) -> Environment:

@@ -97,5 +97,7 @@ def _allowed(field: FieldInfo | None) -> str:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
     kinds = {str: "text", bool: "true or false", int: "whole number", float: "number", list: "list", dict: "table"}
     return f"{value!r} ({kinds.get(type(value), type(value).__name__)})"

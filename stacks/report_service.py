@@ -9,7 +9,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from snowgate import ReportBucket, ScaleToZeroWorker, WebService
+from snowgate import ReportBucket, ScaleToZeroWorker, WebApi, WebService
 from stacks.environment import Environment, WebTable
 from stacks.image import ImageStack
 from stacks.removal import removal_policy
@@ -37,8 +37,8 @@ class ReportServiceStack(cdk.Stack):
 
         self.bucket = ReportBucket(self, "Reports", removal_policy=removal_policy(environment))
         self.worker = self._worker()
-        if environment.web:
-            self._web(environment.web)
+        self.web_host: str | None = None
+        self.web: WebService | None = self._web(environment.web) if environment.web else None
 
         cdk.CfnOutput(self, "BucketName", value=self.bucket.bucket.bucket_name)
         cdk.CfnOutput(self, "ClusterName", value=self.worker.cluster.cluster_name)
@@ -55,6 +55,7 @@ class ReportServiceStack(cdk.Stack):
             command=["worker"],
             environment={
                 **self._settings(),
+                **self._secrets.worker_login.environment,
                 **mail,
                 "REPORTS_PER_TASK": str(table.reports_per_task),
                 "POLL_SECONDS": f"{table.poll_seconds:g}",
@@ -64,6 +65,7 @@ class ReportServiceStack(cdk.Stack):
             health_check=["python", "-m", "report_service", "health"],
             size=table.size,
             architecture=environment.built_for,
+            task_role_name=self._secrets.role_name(environment.worker_role_name),
             max_tasks=table.max_tasks,
             work_per_task=table.reports_per_task,
             sweep=cdk.Duration.minutes(table.sweep_minutes) if table.sweep_minutes else None,
@@ -71,14 +73,17 @@ class ReportServiceStack(cdk.Stack):
             removal_policy=removal_policy(environment),
         )
 
-        self._secrets.runner_login.grant_read(worker.task_role)
+        self._secrets.worker_login.grant_login(worker.task_role)
         self.bucket.grant_write(worker.task_role)
         if environment.mail:
             _grant_mail(worker.task_role, environment.mail.sender)
         return worker
 
-    def _web(self, table: WebTable) -> None:
+    def _web(self, table: WebTable) -> WebService:
         environment = self._environment
+        login, token = self._secrets.web_login, self._secrets.api_token
+        assert login is not None, "an environment with a web role has both"
+        assert token is not None, "an environment with a web role has both"
         certificate = (
             acm.Certificate.from_certificate_arn(self, "Certificate", table.certificate_arn)
             if table.certificate_arn
@@ -90,10 +95,10 @@ class ReportServiceStack(cdk.Stack):
             vpc=self._vpc,
             image=self._image,
             command=["web"],
-            environment=self._settings(),
-            secrets={"API_TOKEN": ecs.Secret.from_secrets_manager(self._secrets.api_token)},
+            environment={**self._settings(), **login.environment, **token.environment},
             size=table.size,
             architecture=environment.built_for,
+            task_role_name=self._secrets.role_name(environment.web_role_name),
             cluster=self.worker.cluster,
             certificate=certificate,
             public=certificate is not None,
@@ -102,17 +107,30 @@ class ReportServiceStack(cdk.Stack):
             removal_policy=removal_policy(environment),
         )
 
-        self._secrets.runner_login.grant_read(web.task_role)
+        login.grant_login(web.task_role)
+        token.grant_read(web.task_role)
+        # It only names the bucket in its answers; what test-connections tries is all that it may do there.
+        tried = self.bucket.bucket.arn_for_objects("reports/.connection-test")
+        web.task_role.add_to_principal_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[tried]))
+        # For test-connections, which either role runs.
+        for task in (self.worker.task_definition, web.task_definition):
+            _add_environment(task, "API_URL", web.url)
+        # What a network rule in Snowflake may name: a host with TLS.
+        self.web_host = table.domain
+        if table.has_http_api:
+            api = WebApi(self, "WebApi", vpc=self._vpc, service=web, removal_policy=removal_policy(environment))
+            self.web_host = api.host
+            cdk.CfnOutput(self, "WebApiUrl", value=api.url)
 
         cdk.CfnOutput(self, "WebServiceName", value=web.service.service_name)
         cdk.CfnOutput(self, "WebUrl", value=web.url)
+        return web
 
     def _settings(self) -> dict[str, str]:
         """What both roles of the service read from their environment."""
         return {
             "ENVIRONMENT": self._environment.name,
             "LOG_LEVEL": "INFO",
-            "SNOWFLAKE_SECRET_ARN": self._secrets.runner_login.secret.secret_arn,
             "SNOWFLAKE_DATABASE": self._environment.snowflake.database,
             "SNOWFLAKE_SCHEMA": self._environment.snowflake.config_schema,
             "REPORT_BUCKET": self.bucket.bucket.bucket_name,
@@ -131,3 +149,9 @@ def _grant_mail(role: iam.IRole, sender: str) -> None:
             conditions={"StringEquals": {"ses:FromAddress": sender}},
         )
     )
+
+
+def _add_environment(task: ecs.FargateTaskDefinition, name: str, value: str) -> None:
+    """A setting that is known only after the definition was made."""
+    assert task.default_container
+    task.default_container.add_environment(name, value)

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jinja2 import Environment as Templates
 from jinja2 import FileSystemLoader, StrictUndefined
 
+from stacks.snowflake_names import bootstrap_names
+
 if TYPE_CHECKING:
     from stacks.environment import Environment
 
@@ -33,17 +35,10 @@ class BootstrapError(RuntimeError):
 
 def render(environment: Environment, public_key: str | None) -> str:
     """The bootstrap SQL of an environment; without a public key it says how to register one later."""
-    names = environment.snowflake
     templates = Templates(  # noqa: S701 (SQL, not HTML)
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
     )
-    return templates.get_template("bootstrap.sql").render(
-        deployer_role=names.deployer_role,
-        deployer_user=deployer_user(environment),
-        runner_role=names.runner_role,
-        warehouse=names.warehouse,
-        public_key=public_key,
-    )
+    return templates.get_template("bootstrap.sql").render(bootstrap_names(environment, public_key=public_key))
 
 
 def deployer_user(environment: Environment) -> str:
@@ -87,6 +82,8 @@ def make_login(environment: Environment, given: dict[str, Any], secrets: Any) ->
         BootstrapError: the secret holds something else, or no account is known.
     """
     name = environment.snowflake.login_secret
+    if name is None:
+        raise BootstrapError(f"environments/{environment.name}.toml names no login_secret to put the login into.")
     held = _held_login(name, secrets)
     wanted = {"user": deployer_user(environment), "role": environment.snowflake.deployer_role}
     login = held | {key: value for key, value in given.items() if value is not None} | wanted
@@ -120,7 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{output}: run it once as ACCOUNTADMIN, then deploy.")
-    if public_key is None:
+    if environment.snowflake.login == "workload_identity":
+        print(f"The deployer logs in as IAM role {environment.role_arn(environment.deployer_role_name)}: no secret.")
+    elif public_key is None:
         print(
             "It registers no key yet. With SNOWFLAKE_ACCOUNT=<organization>-<account>, make stores a new login in "
             "Secrets Manager and registers its key (--make-login); --public-key FILE takes a key of yours."
@@ -145,6 +144,13 @@ def _held_login(name: str, secrets: Any) -> dict[str, Any]:
 
 
 def _public_key(environment: Environment, options: argparse.Namespace) -> str | None:
+    if environment.snowflake.login == "workload_identity":
+        if options.public_key or options.make_login:
+            raise BootstrapError(
+                f'environments/{environment.name}.toml says login = "workload_identity", so the deployer has no key. '
+                'Leave key and SNOWFLAKE_ACCOUNT out, or say login = "key_pair" there.'
+            )
+        return None
     if options.public_key:
         return public_key_of(options.public_key.read_text())
     if not options.make_login:

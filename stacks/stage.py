@@ -44,4 +44,12 @@ class SnowgateStage(cdk.Stage):
             self, "ReportService", environment=environment, vpc=network.vpc, secrets=secrets, image=image
         )
         trigger = TriggerStack(self, "Trigger", environment=environment, waker=service.worker.waker)
-        SnowflakeStack(self, "Snowflake", environment=environment, deployer=secrets.deployer, api=trigger.api)
+        SnowflakeStack(
+            self,
+            "Snowflake",
+            environment=environment,
+            deployer=secrets.deployer,
+            api=trigger.api,
+            web_host=service.web_host,
+            api_token=secrets.api_token.secret if secrets.api_token else None,
+        )

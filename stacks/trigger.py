@@ -24,6 +24,7 @@ class TriggerStack(cdk.Stack):
             "WakeApi",
             waker=waker,
             invoker_role_arn=SnowflakeApiIntegration.computed_role_arn(self, environment.invoker_role_name),
+            snowflake_vpcs=environment.snowflake.vpc_ids,
             removal_policy=removal_policy(environment),
         )
 

@@ -14,6 +14,7 @@ from snowgate import Architecture, FargateSize
 from stacks.environment import read_environment, read_environments
 from stacks.environment_errors import EnvironmentFileError
 
+LOGIN = 'login = "workload_identity"\naccount = "MYORG-MYACCOUNT"'
 # What is changed in prod.toml, and what the message says: the key, what was given, what is allowed.
 WRONG = {
     "unknown key": ("max_tasks = 4", "max_task = 4", r"worker.max_task: unknown key, given 4 .*nearest is max_tasks"),
@@ -47,8 +48,8 @@ WRONG = {
     "the network of link-local addresses": ('"10.20.0.0/16"', '"169.254.0.0/16"', r"network.cidr: .*no private /16"),
     "an account in other digits": ('"111122223333"', '"١١١١٢٢٢٢٣٣٣٣"', r"account: given .*12 digits"),
     "a secret's name that looks like a part of an ARN": (
-        '"snowgate/prod/deployer"',
-        '"snowgate/prod-deploy"',
+        LOGIN,
+        'login = "key_pair"\nlogin_secret = "snowgate/prod-deploy"',
         r"snowflake.login_secret: given 'snowgate/prod-deploy' .*a hyphen and six characters",
     ),
     "a role that every account has": (
@@ -59,7 +60,82 @@ WRONG = {
     "the deployer's user for the containers": (
         'runner_user = "REPORTING_SERVICE"',
         'runner_user = "snowgate_deployer"',
-        r"snowflake: runner_user must not be deployer_role",
+        r"snowflake.runner_user: given 'snowgate_deployer' .*must be three different names",
+    ),
+    "one user for two roles": (
+        'web_user = "REPORTING_SERVICE_WEB"',
+        'web_user = "reporting_service"',
+        r"snowflake.runner_user: .*must be three different names",
+    ),
+    "one integration for two": (
+        'external_access = "SNOWGATE_PROD_EGRESS"',
+        'external_access = "SNOWGATE_PROD_API"',
+        r"snowflake.external_access: .*two different integrations",
+    ),
+    "the deploy's own schema": (
+        'config_schema = "CONFIG"',
+        'config_schema = "deployment"',
+        r"snowflake.config_schema: .*neither may be DEPLOYMENT, which holds the deploy's own history",
+    ),
+    "a word of SQL": (
+        'database = "REPORTING_DB"',
+        'database = "Order"',
+        r"snowflake.database: given 'Order' \(text\): ORDER is a word of SQL, see https://docs.snowflake.com/\S+/reserved-",
+    ),
+    "a workload identity without an account": (
+        'account = "MYORG-MYACCOUNT"',
+        "",
+        r'snowflake.account: given nothing: login = "workload_identity" needs it.*Allowed: .*ORGANIZATION-ACCOUNT',
+    ),
+    "an account that is an address": (
+        'account = "MYORG-MYACCOUNT"',
+        'account = "xy12345.eu-west-1"',
+        r"snowflake.account: given 'xy12345.eu-west-1' .*ORGANIZATION-ACCOUNT",
+    ),
+    "a workload identity with a secret": (
+        LOGIN,
+        f'{LOGIN}\nlogin_secret = "snowgate/prod/deployer"',
+        r"snowflake.login_secret: given 'snowgate/prod/deployer' .*no secret exists: leave it out",
+    ),
+    "a key pair without a secret": (
+        'login = "workload_identity"',
+        'login = "key_pair"',
+        r'snowflake.login_secret: given nothing: login = "key_pair" needs it',
+    ),
+    "a password": (
+        'login = "workload_identity"',
+        'login = "password"',
+        r"snowflake.login: given 'password' .*key_pair",
+    ),
+    "a private way without Snowflake's networks": (
+        'connectivity = "public"',
+        'connectivity = "private"',
+        r"snowflake.vpc_ids: .*\"private\" needs them.*SYSTEM\$GET_SNOWFLAKE_PLATFORM_INFO",
+    ),
+    "a private way to an HTTP API": (
+        'connectivity = "public"',
+        'connectivity = "private"\nvpc_ids = ["vpc-0a1b2c3d"]',
+        r'web.domain: given nothing: snowflake.connectivity = "private" needs it, with a certificate_arn',
+    ),
+    "Snowflake's networks without a private way": (
+        'connectivity = "public"',
+        'connectivity = "public"\nvpc_ids = ["vpc-0a1b2c3d"]',
+        r"snowflake.vpc_ids: .*leave them out",
+    ),
+    "an endpoint for a network": (
+        'connectivity = "public"',
+        'connectivity = "private"\nvpc_ids = ["vpce-0a1b2c3d"]',
+        r"snowflake.vpc_ids: given 'vpce-0a1b2c3d'.*the ids of Snowflake's own VPCs",
+    ),
+    "a domain without a certificate": (
+        "[web]",
+        '[web]\ndomain = "reports.example.com"',
+        r"web.domain: .*certificate_arn",
+    ),
+    "an HTTP API before a public load balancer": (
+        "[web]",
+        '[web]\nhttp_api = true\ncertificate_arn = "arn:aws:acm:eu-west-1:111122223333:certificate/x"',
+        r"web.http_api: given True .*leave one out",
     ),
     "no identifier": (
         'database = "REPORTING_DB"',
@@ -90,7 +166,7 @@ WRONG = {
     "one role for two": (
         'owner_role = "REPORTING_OWNER"',
         'owner_role = "reporting_runner"',
-        r"snowflake: .*must be three different roles",
+        r"snowflake.runner_role: .*must be three different roles",
     ),
     "a certificate of another region": (
         "[web]",
@@ -141,6 +217,16 @@ def test_all_problems_of_all_files_are_named_at_once(prod: str, tmp_path: Path) 
     ]
 
 
+def test_what_does_not_fit_together_is_named_key_by_key(prod: str, tmp_path: Path) -> None:
+    file = tmp_path / "prod.toml"
+    wrong = prod.replace('account = "MYORG-MYACCOUNT"\n', "").replace('"SNOWGATE_PROD_EGRESS"', '"SNOWGATE_PROD_API"')
+    file.write_text(wrong.replace('connectivity = "public"', 'connectivity = "private"'))
+    with pytest.raises(EnvironmentFileError) as raised:
+        read_environment(file)
+    keys = [problem.key for problem in raised.value.problems]
+    assert keys == ["snowflake.account", "snowflake.external_access", "snowflake.vpc_ids"]
+
+
 def test_a_missing_region_is_the_one_problem_that_is_named(prod: str, tmp_path: Path) -> None:
     file = tmp_path / "prod.toml"
     file.write_text(prod.replace('region = "eu-west-1"\n', ""))
@@ -168,6 +254,8 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_left_out_has_its_default(prod: str, tmp_path: Path) -> None:
     file = tmp_path / "prod.toml"
+    derived = ("web_user", "external_access", "login =", "daily_reports", "connectivity")
+    prod = "".join(line for line in prod.splitlines(keepends=True) if not line.startswith(derived))
     kept = prod.replace('architecture = "ARM64"\n', "").replace('[lambdas]\npython = "3.13"\n', "")
     file.write_text(kept.partition("[web]")[0].replace("max_tasks = 4\n", ""))
     environment = read_environment(file)
@@ -175,6 +263,16 @@ def test_what_is_left_out_has_its_default(prod: str, tmp_path: Path) -> None:
     assert environment.lambdas.python_version == "3.13"
     assert (environment.worker.max_tasks, environment.worker.size) == (4, FargateSize(cpu=512, memory_mib=1024))
     assert (environment.web, environment.mail, environment.image.uri) == (None, None, None)
+    snowflake = environment.snowflake
+    assert (snowflake.web_user, snowflake.external_access) == ("REPORTING_SERVICE_WEB", "SNOWGATE_PROD_API_EGRESS")
+    assert (snowflake.login, snowflake.daily_reports, snowflake.connectivity) == ("workload_identity", False, "public")
+
+
+def test_roles_that_snowflake_names_have_arns_of_the_regions_partition(root: Path) -> None:
+    prod = read_environment(root / "environments" / "prod.toml")
+    assert prod.role_arn(prod.worker_role_name) == "arn:aws:iam::111122223333:role/snowgate-prod-worker"
+    china = prod.model_copy(update={"region": "cn-north-1"})
+    assert china.role_arn(china.deployer_role_name) == "arn:aws-cn:iam::111122223333:role/snowgate-prod-deployer"
 
 
 def test_the_local_environment_is_made_for_the_machine_that_synthesises(root: Path) -> None:
@@ -185,7 +283,8 @@ def test_the_local_environment_is_made_for_the_machine_that_synthesises(root: Pa
 
 def test_environments_of_one_snowflake_account_share_no_name(root: Path) -> None:
     real = [e for e in read_environments(root / "environments") if e.name != "local"]
-    keys = ("database", "warehouse", "deployer_role", "owner_role", "runner_role", "runner_user", "api_integration")
+    keys = ("database", "warehouse", "deployer_role", "owner_role", "runner_role", "runner_user", "web_user")
+    keys += ("api_integration", "external_access")
     for key in keys:
         assert len({getattr(environment.snowflake, key) for environment in real}) == len(real), key
 
