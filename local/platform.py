@@ -6,6 +6,7 @@ run the bootstrap SQL as an administrator, `cdk deploy`. Only the places differ 
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import secrets
@@ -277,8 +278,11 @@ class Platform:
         )
 
     def deploy(self) -> None:
-        """`cdk deploy` of the environment's stacks, out of what synth wrote."""
-        self._cdk("deploy", "--require-approval", "never", "--concurrency", "4")
+        """`cdk deploy` of the stacks that synth wrote; as `make deploy`, it looks at Snowflake each time."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        recheck = [f"{self.environment.name}-{stack}:Recheck={now}" for stack in ("Secrets", "Snowflake")]
+        options = [word for parameter in recheck for word in ("--parameters", parameter)]
+        self._cdk("deploy", "--require-approval", "never", "--concurrency", "4", *options)
 
     def destroy(self) -> None:
         """`cdk destroy` of the environment's stacks."""

@@ -30,7 +30,7 @@ class FakeAws:
     """One server for all of it; `url` is its endpoint.
 
     `secrets` and `objects` are what the stores hold; `calls` are the bodies that the API took; `replies` are statuses
-    and bodies that it gives first, before it goes back to success; `answers` are what CloudFormation was told, by request;
+    and bodies that it gives first, then it succeeds again; `answers` are what CloudFormation was told, by request;
     `outputs` are those of the deployed stacks, of account `account`.
     """
 

@@ -18,7 +18,15 @@ OUTPUTS = {
     "ReportService": {"BucketName", "ClusterName", "WorkerServiceName"},
     "Trigger": {"TriggerUrl"},
     "Secrets": set(),
-    "Snowflake": {"IamUserArn", "ExternalId", "Statements"},
+    "Snowflake": {
+        "IamUserArn",
+        "ExternalId",
+        "Statements",
+        "SkippedFiles",
+        "Drift",
+        "IntegrationDrift",
+        "DeploymentId",
+    },
     "Image": {"ImageUri"},
     "Network": {"VpcId"},
 }
@@ -92,7 +100,9 @@ def test_stacks_are_deployed_in_the_order_of_what_they_need(assembly: Path) -> N
         }
         for identifier, name in names.items():
             needed = {names[other] for other in artifacts[identifier]["dependencies"] if other in names}
-            assert needed == wanted[name], (environment, name)
+            # The second door names the web service's host.
+            door = {"ReportService"} if name == "Snowflake" and environment != "dev" else set()
+            assert needed == wanted[name] | door, (environment, name)
 
 
 def test_no_template_holds_a_secret(templates: Templates) -> None:
