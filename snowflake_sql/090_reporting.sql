@@ -66,18 +66,21 @@ WHEN NOT MATCHED THEN INSERT (IDEMPOTENCY_KEY, REPORT_NAME, TRIGGER_TYPE, PARAME
 VALUES (S.GIVEN_KEY, S.GIVEN_NAME, S.GIVEN_TRIGGER, S.GIVEN_PARAMETERS, S.GIVEN_FORMAT, S.GIVEN_RECIPIENTS,
         S.GIVEN_TIME, S.GIVEN_CRON, S.GIVEN_ZONE, 'REQUEST_REPORT')"""
 FOUND = f"""
-SELECT CONFIG_ID, STATUS, REPORT_NAME, OUTPUT_FORMAT, PARAMETERS, RECIPIENTS, SCHEDULE_CRON
+SELECT CONFIG_ID, STATUS, REPORT_NAME, OUTPUT_FORMAT, PARAMETERS, RECIPIENTS, SCHEDULE_CRON, SCHEDULE_TIMEZONE
 FROM {SCHEMA}.REPORT_CONFIG WHERE IDEMPOTENCY_KEY = ? ORDER BY CONFIG_ID LIMIT 1"""
 
 
 def run(session, report_name, parameters, output_format, recipients, run_at, cron, zone, key):
     parameters, recipients = given(parameters) or {}, given(recipients) or []
     name, output = checked(report_name, parameters, output_format, recipients, key)
+    if cron is not None and len(cron.split()) != 5:
+        raise ValueError(f"SCHEDULE_CRON is {cron[:80]!r}; give five fields, as in '0 6 * * *'.")
+    zone = zone or "UTC"
     values = [
         key or f"request-{uuid.uuid4()}", name, "SCHEDULED" if run_at or cron else "ADHOC", json.dumps(parameters),
-        output, json.dumps(recipients), None if run_at is None else str(run_at), cron, zone or "UTC",
+        output, json.dumps(recipients), None if run_at is None else str(run_at), cron, zone,
     ]
-    return together(session, submit, values, [name.upper(), output, parameters, recipients, cron])
+    return together(session, submit, values, [name.upper(), output, parameters, recipients, cron, cron and zone])
 
 
 def given(value):
@@ -115,7 +118,8 @@ def submit(session, values, wanted):
 def request_of(row):
     parameters, recipients = json.loads(row["PARAMETERS"] or "{}"), json.loads(row["RECIPIENTS"] or "[]")
     output = (row["OUTPUT_FORMAT"] or "PDF").upper()
-    return [row["REPORT_NAME"].upper(), output, parameters, recipients, row["SCHEDULE_CRON"]]
+    cron = row["SCHEDULE_CRON"]
+    return [row["REPORT_NAME"].upper(), output, parameters, recipients, cron, cron and row["SCHEDULE_TIMEZONE"]]
 $$;
 
 -- A report that a worker is making is given up too: the worker finds that the row is no longer its own.
@@ -139,16 +143,24 @@ def run(session, config_id):
     return together(session, cancel, config_id)
 
 
+# A failed attempt makes PROCESSING to PENDING again, perhaps between two of these looks.
 def cancel(session, config_id):
+    before = next(
+        (
+            status
+            for status in ("PENDING", "PROCESSING", "PENDING")
+            if session.sql(CANCEL, params=[config_id, status]).collect()[0][0]
+        ),
+        None,
+    )
     found = session.sql(
         f"SELECT STATUS, ATTEMPTS FROM {SCHEMA}.REPORT_CONFIG WHERE CONFIG_ID = ?", params=[config_id]
     ).collect()
+    if before:
+        audit(session, config_id, found[0]["ATTEMPTS"], before, "CANCELLED", "cancelled by CANCEL_REPORT")
+        return {"config_id": config_id, "status": "CANCELLED", "cancelled": True}
     if not found:
         raise ValueError(f"There is no report with CONFIG_ID {config_id}; {SCHEMA}.V_REPORT_STATUS lists them.")
-    for status in ("PENDING", "PROCESSING"):
-        if session.sql(CANCEL, params=[config_id, status]).collect()[0][0]:
-            audit(session, config_id, found[0]["ATTEMPTS"], status, "CANCELLED", "cancelled by CANCEL_REPORT")
-            return {"config_id": config_id, "status": "CANCELLED", "cancelled": True}
     if found[0]["STATUS"] == "CANCELLED":
         return {"config_id": config_id, "status": "CANCELLED", "cancelled": False}
     raise ValueError(f"Report {config_id} is {found[0]['STATUS']}; only PENDING and PROCESSING ones can be cancelled.")
@@ -178,9 +190,10 @@ WHEN NOT MATCHED THEN INSERT (REPORT_NAME, PARAMETERS, OUTPUT_FORMAT, PRIORITY, 
                               SOURCE)
 VALUES (S.REPORT_NAME, S.PARAMETERS, S.OUTPUT_FORMAT, S.PRIORITY, S.RECIPIENTS, S.MAX_ATTEMPTS, S.CONFIG_ID,
         'RERUN_REPORT')"""
-UNDER_WAY = f"""
+# Whatever its status: the one that was under way may have ended since.
+NEWEST = f"""
 SELECT CONFIG_ID, STATUS FROM {SCHEMA}.REPORT_CONFIG
-WHERE PARENT_ID = ? AND SOURCE = 'RERUN_REPORT' AND STATUS IN ('PENDING', 'PROCESSING')
+WHERE PARENT_ID = ? AND SOURCE = 'RERUN_REPORT'
 ORDER BY CONFIG_ID DESC LIMIT 1"""
 
 
@@ -196,7 +209,7 @@ def rerun(session, config_id):
     if status not in ENDED:
         raise ValueError(f"Report {config_id} is {status}; only one that is {', '.join(ENDED)} can be made again.")
     new = session.sql(RERUN, params=[config_id]).collect()[0][0]
-    row = session.sql(UNDER_WAY, params=[config_id]).collect()[0]
+    row = session.sql(NEWEST, params=[config_id]).collect()[0]
     if new:
         audit(session, row["CONFIG_ID"], 0, None, "PENDING", f"rerun of {config_id}")
     return {"config_id": row["CONFIG_ID"], "parent_id": config_id, "status": row["STATUS"], "new": bool(new)}

@@ -114,7 +114,7 @@ class ReportServiceStack(cdk.Stack):
         web.task_role.add_to_principal_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[tried]))
         # For test-connections, which either role runs.
         for task in (self.worker.task_definition, web.task_definition):
-            _add_environment(task, "API_URL", web.url)
+            _add_environment(task, "API_URL", _own_url(web, table))
         # What a network rule in Snowflake may name: a host with TLS.
         self.web_host = table.domain
         if table.has_http_api:
@@ -135,6 +135,13 @@ class ReportServiceStack(cdk.Stack):
             "SNOWFLAKE_SCHEMA": self._environment.snowflake.config_schema,
             "REPORT_BUCKET": self.bucket.bucket.bucket_name,
         }
+
+
+def _own_url(web: WebService, table: WebTable) -> str:
+    """Where tasks find the web role, empty if they cannot: a certificate is not for the load balancer's own name."""
+    if table.certificate_arn is None:
+        return web.url
+    return f"https://{table.domain}" if table.domain else ""
 
 
 def _grant_mail(role: iam.IRole, sender: str) -> None:

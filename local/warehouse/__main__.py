@@ -52,7 +52,7 @@ def main() -> None:
     dispatcher = Dispatcher(account)
     clock = TaskClock(account, dispatcher.task_runs, arguments.task_interval)
     clock.start()
-    server = Server(dispatcher, os.environ.get("WAREHOUSE_ADMIN_PASSWORD"))
+    server = Server(dispatcher, os.environ.pop("WAREHOUSE_ADMIN_PASSWORD", None))  # no body finds it
     config = uvicorn.Config(
         server.app(),
         host="127.0.0.1",

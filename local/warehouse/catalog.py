@@ -112,7 +112,9 @@ class Catalog:
         with self._lock:
             draft = self._file.with_suffix(".draft")
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:  # it holds secrets
-                json.dump(self._objects, out, indent=1)
+                out.write(
+                    json.dumps(self._objects)
+                )  # dump and indent would leave the C encoder aside: ten times slower
                 out.flush()
                 os.fsync(out.fileno())
             draft.replace(self._file)

@@ -1,4 +1,4 @@
-"""CREATE, ALTER, DROP and TRUNCATE of tables, views and sequences: DDL commits what is open and stands by itself."""
+"""TRUNCATE, and CREATE, ALTER, DROP of tables, views and sequences, which commit what is open and stand alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.warehouse.catalog import Record
 from local.warehouse.errors import exists, invalid_property, missing, unsupported
 from local.warehouse.names import dotted
 from local.warehouse.results import Result, status
-from local.warehouse.session import LONGEST_WAIT
+from local.warehouse.session import LONGEST_WAIT, Change
 from local.warehouse.statements import Name
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Definitions:
         target = names.target
         if target is None:
             raise unsupported("DDL without an object")
-        session.commit()
+        if not isinstance(tree, exp.TruncateTable):
+            session.commit()
         self.account.refuse_imported(target)
         kind = "TABLE" if isinstance(tree, exp.TruncateTable) else str(tree.args["kind"]).upper()
         if isinstance(tree, exp.Create):
@@ -52,12 +53,20 @@ class Definitions:
         tree.set("exists", None)
         if isinstance(tree, exp.Alter):
             return self._alter(session, tree, record)
+        if isinstance(tree, exp.TruncateTable):
+            return self._truncate(session, tree, names)
         with session.definition([dotted(target)]):
             duck.run(session, tree)
-        if isinstance(tree, exp.TruncateTable):
-            return status(_DONE)
         self._forget(session, kind, target)
         return status(f"{target[-1]} successfully dropped.")
+
+    def _truncate(self, session: Session, tree: exp.Expr, names: dialect.Names) -> Result:
+        """Unlike DDL it belongs to the open transaction (page "Transactions", Terminology: DML)."""
+        assert names.target is not None
+        with session.change([dotted(names.target)]) as transaction:
+            duck.run(session, tree)
+            transaction.changes.append(Change(names.sql, None, session.clock, None))
+        return status(_DONE)
 
     def _forget(self, session: Session, kind: str, target: Name, *, keep_grants: bool = False) -> None:
         record = self.account.catalog.drop(kind, dotted(target))

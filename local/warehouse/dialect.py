@@ -34,7 +34,7 @@ def variable(name: str, type_: str = "VARCHAR") -> exp.Expr:
     return exp.Cast(this=value, to=exp.DataType.build(type_, dialect="duckdb"))
 
 
-def table_name(table: exp.Table) -> Name:
+def table_name(table: exp.Expr) -> Name:
     """The parts of a table reference as Snowflake resolves them: unquoted ones in upper case."""
     parts = [part for part in (table.args.get("catalog"), table.args.get("db"), table.this) if part is not None]
     for part in parts:
@@ -53,28 +53,24 @@ def to_table(name: Name, alias: str | None = None) -> exp.Table:
 
 
 def _is_cte(table: exp.Table) -> bool:
-    """Does the name belong to a common table expression that is in sight here?"""
+    """Does the name belong to a common table expression that is in sight here: one before it, or a recursive one?"""
     if table.args.get("db") is not None:
         return False
-    name, node = table.name.upper(), table
-    parent = table.parent
-    while parent is not None:
-        with_ = parent.args.get("with_")
+    name, inside, node = table_name(table), None, table.parent
+    while node is not None:
+        if isinstance(node, exp.CTE):
+            inside = node
+        with_ = node.args.get("with_")
         if isinstance(with_, exp.With):
             for cte in with_.expressions:
-                inside = cte is node or _has_ancestor(table, cte)
-                if cte.alias.upper() == name and (with_.args.get("recursive") or not inside):
+                own = cte is inside
+                if own and not (with_.args.get("recursive") and isinstance(cte.this, exp.SetOperation)):
+                    break
+                if table_name(cte.args["alias"]) == name:
                     return True
-        node, parent = parent, parent.parent
-    return False
-
-
-def _has_ancestor(node: exp.Expr, ancestor: exp.Expr) -> bool:
-    current: exp.Expr | None = node
-    while current is not None:
-        if current is ancestor:
-            return True
-        current = current.parent
+                if own:
+                    break
+        node = node.parent
     return False
 
 

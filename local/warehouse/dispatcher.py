@@ -18,7 +18,7 @@ from local.warehouse import (
     show_grants,
     statement_timeout,
 )
-from local.warehouse.errors import SnowflakeError
+from local.warehouse.errors import SnowflakeError, unsupported
 from local.warehouse.procedures import Procedures
 from local.warehouse.results import Result, status
 from local.warehouse.statements import (
@@ -79,6 +79,8 @@ class Dispatcher:
         statement = grammar.parse(sql)
         if not isinstance(statement, Transaction):
             session.refuse_if_broken()
+        if session.owners_rights and isinstance(statement, (Use, AlterSession)):
+            raise _no_session_of_its_own(sql)
         if statement is None:
             result = self._tables.execute(session, sql, bindings)
         elif (unseen := guard.check(self.account, session, statement)) is not None:
@@ -114,7 +116,15 @@ def _use(account: Account, session: Session, statement: Use) -> Result:
     return status(lookup.EXECUTED)
 
 
+def _no_session_of_its_own(sql: str) -> SnowflakeError:
+    """090236: a procedure with its owner's rights may not change its caller's session."""
+    what = "_".join(sql.upper().split()[: 2 if sql.upper().lstrip().startswith("ALTER") else 1])
+    return SnowflakeError(90236, "42601", f"Stored procedure execution error: Unsupported statement type '{what}'.")
+
+
 def _transaction(account: Account, session: Session, statement: Transaction) -> Result:
+    if session.transaction is not None and session.transaction is session.outside:
+        raise unsupported(f"{statement.action} in a procedure that was called in an open transaction")
     {"BEGIN": session.begin, "COMMIT": session.commit, "ROLLBACK": session.rollback}[statement.action]()
     return status(lookup.EXECUTED)
 

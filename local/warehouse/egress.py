@@ -8,6 +8,7 @@ which it could not watch, are refused. It finds mistakes; it is no prison for ho
 
 from __future__ import annotations
 
+import _posixsubprocess
 import _thread
 import os
 import re
@@ -17,7 +18,6 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Place = tuple[str, int]
 
 _API = re.compile(r"[a-z0-9]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com")
-_ESCAPES = {"subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_spawn"}
+_ESCAPES = {"subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn"}
 _NATIVE = "ctypes.dlopen"
 _NAMES = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
 _SENDS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
@@ -56,7 +56,13 @@ class Access:
         )
 
 
-_running: ContextVar[Access | None] = ContextVar("running", default=None)
+class _Thread(threading.local):
+    """What runs in a thread now; unlike a context variable, no body can start with an empty one."""
+
+    access: Access | None = None
+
+
+_running = _Thread()
 
 
 def access_of(account: Account, record: Record) -> Access:
@@ -88,11 +94,11 @@ def place(value: str) -> Place:
 @contextmanager
 def only(access: Access | None) -> Iterator[None]:
     """Let what runs inside reach only this; with None it is the server's own work, which reaches everything."""
-    token = _running.set(access)
+    around, _running.access = _running.access, access
     try:
         yield
     finally:
-        _running.reset(token)
+        _running.access = around
 
 
 def install() -> None:
@@ -100,6 +106,8 @@ def install() -> None:
     sys.addaudithook(_watch)
     socket.getaddrinfo = _getaddrinfo
     _watch_threads()
+    # multiprocessing's way to a new process, of which no audit event tells
+    _posixsubprocess.fork_exec = _unless_inside(_posixsubprocess.fork_exec, _refuse("another process"))
     sys.modules["_snowflake"] = _secrets_module()
     if bundle := os.environ.get("AWS_CA_BUNDLE"):
         os.environ |= {"REQUESTS_CA_BUNDLE": bundle, "SSL_CERT_FILE": bundle}
@@ -108,7 +116,7 @@ def install() -> None:
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
-    access = _running.get()
+    access = _running.access
     if access is None:
         return
     if event in _NAMES or (event in _SENDS and tuple(arguments[1] or ())[:2] not in access.addresses):
@@ -122,7 +130,7 @@ def _watch_threads() -> None:
     start, bootstrap = threading.Thread.start, threading.Thread._bootstrap_inner  # type: ignore[attr-defined]
 
     def start_inside(thread: Any) -> None:
-        access = _running.get()
+        access = _running.access
         thread.access = access and replace(access, is_thread=True)
         start(thread)
 
@@ -130,18 +138,22 @@ def _watch_threads() -> None:
         with only(getattr(thread, "access", None)):
             bootstrap(thread)
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise RuntimeError(unsupported("_thread in a Python body").message)
-
     threading.Thread.start = start_inside  # type: ignore[assignment,method-assign]
     threading.Thread._bootstrap_inner = run_inside  # type: ignore[attr-defined]
     for name in ("start_new_thread", "start_new", "start_joinable_thread"):
         if hasattr(_thread, name):
-            setattr(_thread, name, _unless_inside(getattr(_thread, name), refuse))
+            setattr(_thread, name, _unless_inside(getattr(_thread, name), _refuse("_thread")))
+
+
+def _refuse(what: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError(unsupported(f"{what} in a Python body").message)
+
+    return refuse
 
 
 def _unless_inside(usual: Callable[..., Any], inside: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *arguments, **options: (inside if _running.get() else usual)(*arguments, **options)
+    return lambda *arguments, **options: (inside if _running.access else usual)(*arguments, **options)
 
 
 def _refusal() -> socket.gaierror:
@@ -150,16 +162,21 @@ def _refusal() -> socket.gaierror:
 
 
 def _getaddrinfo(host: Any, port: Any, *arguments: Any, **options: Any) -> Any:
-    access = _running.get()
+    access = _running.access
     if access is None:
         return _resolve(host, port, *arguments, **options)
     name = (host.decode() if isinstance(host, bytes) else str(host)).lower()
-    if not access.allows(name, int(port or 0)):
+    if not access.allows(name, _number(port)):
         raise _refusal()
     with only(None):
         found = _resolve(*_standing_in(name, port), *arguments, **options)
     access.addresses.update((str(address[0]), int(address[1])) for *_, address in found)
     return found
+
+
+def _number(port: Any) -> int:
+    """A port that may be the name of a service, `https`."""
+    return int(port or 0) if str(port or 0).isdigit() else socket.getservbyname(str(port))
 
 
 def _standing_in(host: str, port: Any) -> tuple[str, Any]:
@@ -175,7 +192,7 @@ def _secrets_module() -> ModuleType:
     module: Any = ModuleType("_snowflake")
 
     def secret(name: str, *kinds: str) -> Record:
-        access = _running.get() or Access()
+        access = _running.access or Access()
         if access.is_thread:
             raise RuntimeError("Secrets can only be accessed from the main thread.")
         if name not in access.secrets:

@@ -38,6 +38,8 @@ def check_text(reader: Reader) -> None:
             raise syntax_error("SAMPLE", 1, following.start)
         if token.is_word("MATCHED") and following.is_word("BY"):
             raise syntax_error("BY", 1, following.start)
+        if token.is_word("GENERATED") and following.is_word("ALWAYS", "BY"):
+            raise syntax_error("GENERATED", 1, token.start)
         if (token.is_sign("::") or token.is_word("AS")) and following.is_word("BLOB", "BYTEA"):
             raise _no_type(following.value)
 
@@ -96,6 +98,8 @@ _FOREIGN: dict[type[exp.Expr], Callable[[Any], str]] = {
     exp.SimilarTo: _always("SIMILAR TO"),
     exp.AtTimeZone: _always("AT TIME ZONE"),
     exp.First: _always("FIRST()"),
+    exp.DynamicIdentifier: _always("IDENTIFIER()"),
+    exp.Table: lambda node: f"FROM {node.this.sql()}" if isinstance(node.this, exp.Literal) else "",
     exp.Last: _always("LAST()"),
     exp.Except: lambda node: "EXCEPT ALL" if node.args.get("distinct") is False else "",
     exp.Intersect: lambda node: "INTERSECT ALL" if node.args.get("distinct") is False else "",

@@ -63,7 +63,7 @@ def _claims(token: str, key: str) -> dict[str, Any] | None:
             jwt.decode(
                 token,
                 load_der_public_key(base64.b64decode(key)),
-                algorithms=["RS256", "RS384", "RS512"],
+                algorithms=["RS256"],
                 options=wanted,
                 leeway=CLOCKS_DIFFER,
             )

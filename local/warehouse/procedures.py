@@ -1,6 +1,7 @@
 """CALL: procedures with Python bodies, run in the server with a small part of Snowpark's session.
 
-What that part lacks is refused by name.
+What that part lacks is refused by name. Sources: Snowflake's pages "Understanding caller's rights and owner's rights
+stored procedures" and "Transactions" (Scoped transactions).
 """
 
 from __future__ import annotations
@@ -63,24 +64,26 @@ class Procedures:
 
     def _run(self, session: Session, record: Record, arguments: list[Any]) -> Any:
         """Run a procedure in the caller's session; with its owner's role unless it executes as its caller."""
-        outside = session.transaction
+        outside, around = session.transaction, (session.outside, session.owners_rights)
         role, secondary, place = session.role, session.secondary_roles, (session.database, session.schema)
         owner = record["execute_as"] == "OWNER"
         session.depth += 1
+        session.outside, session.owners_rights = outside, owner or session.owners_rights
         try:
             if owner:
                 session.role, session.secondary_roles = record["owner"], "NONE"
                 session.use(*record["name"][:2])
             handler = programs.handler(self._account, record)
             value = handler(SnowparkSession(session, partial(self._execute, session)), *arguments)
-        except Exception as error:  # noqa: BLE001 - whatever a body raises is the procedure's failure
+        except BaseException as error:  # noqa: BLE001 - whatever a body raises is the procedure's failure
             if session.transaction is not outside:
                 session.rollback()
             raise programs.failed(error, record) from error
         finally:
             session.depth -= 1
-            session.role, session.secondary_roles = role, secondary
+            session.outside, session.owners_rights = around
             if owner:
+                session.role, session.secondary_roles = role, secondary
                 session.use(*place)
         if session.transaction is not outside and session.transaction is not None and session.autocommit:
             session.rollback()

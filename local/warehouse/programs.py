@@ -155,7 +155,7 @@ def _fits(record: Record, count: int, names: set[str]) -> bool:
     return count <= len(record["parameters"]) and needed <= names <= {parameter["name"] for parameter in rest}
 
 
-def failed(error: Exception, record: Record) -> SnowflakeError:
+def failed(error: BaseException, record: Record) -> SnowflakeError:
     """100357 for what a body raised, with the body's own lines of the traceback."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == record["key"]]
     where = "".join(f'  File "{f.filename}", line {f.lineno}, in {f.name}\n' for f in frames)

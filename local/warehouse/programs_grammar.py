@@ -75,13 +75,26 @@ def _parameter(reader: Reader) -> Parameter:
         if reader.peek().kind == END:
             raise reader.unexpected("')'")
         token = reader.next()
+        if token.is_word("SELECT"):  # it would be asked with the rights of whoever calls
+            raise unsupported("a query as the DEFAULT of an argument")
         depth += token.is_sign("(") - token.is_sign(")")
     return Parameter(name, type_, reader.sql[start : reader.peek().start].strip())
+
+
+def _check_parameters(parameters: tuple[Parameter, ...]) -> None:
+    """Each name once, and those with a DEFAULT last (page "Defining arguments for UDFs and stored procedures")."""
+    names = [parameter.name for parameter in parameters]
+    if len(set(names)) < len(names):
+        raise compilation_error(2011, "42601", f"duplicate argument name in ({', '.join(names)}).")
+    optional = [parameter.default is not None for parameter in parameters]
+    if optional != sorted(optional):
+        raise compilation_error(1003, "42000", "syntax error: arguments with a DEFAULT come after those without one.")
 
 
 def read(reader: Reader, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Everything after the name: (clauses, {parameters, returns, not_null, body})."""
     parameters = tuple(clauses.listed(_parameter)(reader))
+    _check_parameters(parameters)
     copy_grants = kind != "EXTERNAL FUNCTION" and reader.words("COPY", "GRANTS")
     reader.expect_words("RETURNS")
     if reader.peek().is_word("TABLE"):

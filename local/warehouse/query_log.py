@@ -8,6 +8,7 @@ Like Snowflake, the history has `☺` where a statement had a credential; public
 from __future__ import annotations
 
 import datetime
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ SECRET_CLAUSES = frozenset(
     {"PASSWORD", "SECRET_STRING", "API_KEY", "OAUTH_REFRESH_TOKEN", "OAUTH_CLIENT_SECRET", "AWS_SECRET_KEY"}
 )
 SYNTAX_ERRORS = frozenset({900, 1003})
+_UNEXPECTED = re.compile(r"unexpected '.*'", re.DOTALL)  # what a syntax error quotes
 
 
 @dataclass
@@ -113,11 +115,14 @@ def redacted(sql: str) -> str:
 
 
 def without_secrets(message: str, sql: str) -> str:
-    """A message about `sql` without any of the credentials in it."""
+    """A message about `sql` without any of the credentials in it, nor any text that may be the rest of one."""
     try:
-        found = _secrets(tokenize(sql))
+        tokens = tokenize(sql)
     except SnowflakeError:
-        return message
+        return _UNEXPECTED.sub(f"unexpected '{HIDDEN}'", message)
+    found = _secrets(tokens)
+    if found and _UNEXPECTED.search(message):
+        found += [token for token in tokens if token.kind in (STRING, QUOTED) and token.start > found[0].start]
     for token in sorted(found, key=lambda token: -len(token.value)):
         for text in (sql[token.start : token.end], token.value):
             if text:

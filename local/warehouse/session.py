@@ -38,12 +38,15 @@ ABANDONED_AFTER = 300.0  # seconds; as long as Snowflake lets an idle session's 
 
 @dataclass(frozen=True)
 class Change:
-    """A change that a transaction has made, to make it again: its text, its values, its time and how many rows."""
+    """A change that a transaction has made, to make it again: its text, its values, its time and how many rows.
+
+    TRUNCATE does not tell how many: None.
+    """
 
     sql: str
     bindings: Any
     clock: datetime.datetime
-    affected: int
+    affected: int | None
 
 
 @dataclass
@@ -73,10 +76,13 @@ class Session:
         self.warehouse: str | None = None
         self.parameters: dict[str, Any] = {}
         self.transaction: Transaction | None = None
+        self.outside: Transaction | None = None  # what was open when the procedure that runs was called
+        self.owners_rights = False  # does a procedure with its owner's rights run, or what it called?
         self.last_query_id = ""
         self.current_query_id = ""
         self.depth = 0
         self.deadline: float | None = None
+        self._variables: dict[str, str | None] = {}  # DuckDB's variables as they are set; ROLLBACK leaves them
         self.busy = threading.RLock()
         self.clock = datetime.datetime.now(datetime.UTC)
 
@@ -128,8 +134,10 @@ class Session:
             "_last_query": self.last_query_id or None,
             "_query": query_id,
         }
-        texts = "; ".join(f"SET VARIABLE {name} = {_literal(value)}" for name, value in values.items())
-        self.duck.execute(texts)
+        changed = [(name, value) for name, value in values.items() if self._variables.get(name, "") != value]
+        if changed:
+            self.duck.execute("; ".join(f"SET VARIABLE {name} = {_literal(value)}" for name, value in changed))
+            self._variables |= changed
         self.set_clock(datetime.datetime.now(datetime.UTC))
         return query_id
 

@@ -113,7 +113,9 @@ def _within(account: Account, session: Session, statement: Show, records: Iterab
         parts = (session.database, session.schema)
     container: Name = tuple(part for part in parts if part is not None)
     if container:
-        account.need_container("DATABASE" if len(container) == 1 else "SCHEMA", container)
+        place = account.need_container("DATABASE" if len(container) == 1 else "SCHEMA", container)
+        if name:
+            guard.need(account, session, place, guard.ANY)
     return [r for r in records if tuple(r["name"][: len(container)]) == container]
 
 

@@ -66,6 +66,7 @@ def column(definition: exp.ColumnDef) -> dict[str, Any]:
         if isinstance(kind, exp.NotNullColumnConstraint):
             found["null"] = bool(kind.args.get("allow_null"))
         elif isinstance(kind, exp.DefaultColumnConstraint):
+            _check_default(definition, kind.this)
             found["default"] = _default_text(kind.this)
         elif isinstance(kind, _IDENTITY):
             start, step = (kind.args.get(key) for key in ("start", "increment"))
@@ -78,6 +79,17 @@ def column(definition: exp.ColumnDef) -> dict[str, Any]:
         elif isinstance(kind, exp.CommentColumnConstraint):
             found["comment"] = kind.this.name
     return found
+
+
+def _check_default(definition: exp.ColumnDef, value: exp.Expr) -> None:
+    """Raise 002262 for a number as the default of a text or a text as that of a number (page "CREATE TABLE")."""
+    literal = value.this if isinstance(value, exp.Neg) else value
+    assert definition.kind is not None
+    wrong = exp.DataType.NUMERIC_TYPES if literal.is_string else exp.DataType.TEXT_TYPES
+    if isinstance(literal, exp.Literal) and definition.kind.this in wrong:
+        raise compilation_error(
+            2262, "22000", f"Data type of default value {value.sql()} does not match column '{definition.name}'."
+        )
 
 
 def _default_text(value: exp.Expr) -> str:

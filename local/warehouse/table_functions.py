@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlglot import exp
 
 from local.warehouse import guard, query_log
-from local.warehouse.errors import invalid_value, unsupported
+from local.warehouse.errors import SnowflakeError, invalid_value, unsupported
 from local.warehouse.query_log import Query
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def _queries(wanted: Callable[[Query, Session, Options], bool]) -> Callable[...,
     """ACCOUNTADMIN sees everybody's statements, every other role those of its own user."""
 
     def rows(account: Account, session: Session, options: Options) -> list[dict[str, Any]]:
+        if session.owners_rights:
+            raise SnowflakeError(90236, "42601", "A procedure with its owner's rights may not read the query history.")
         return [
             query_log.row(query)
             for query in account.queries.newest_first()

@@ -69,8 +69,9 @@ class Tables:
             return unseen
         self._need(names, tree)
         information_schema.narrow(self.account, session, tree)
+        names.sql = sql
         if isinstance(tree, exp.Create):
-            names.sql, names.columns = sql, table_ddl.columns_of(tree)
+            names.columns = table_ddl.columns_of(tree)
         tree = dialect.rewrite(tree, session, partial(self._replace_call, session))
         try:
             if isinstance(tree, _DML):
@@ -97,7 +98,8 @@ class Tables:
         for change in changes:
             session.set_clock(change.clock)
             called = {parts[-1] for parts, _ in functions.calls(change.sql)} & self.account.function_names()
-            if called or self.execute(session, change.sql, change.bindings).affected != change.affected:
+            again = None if called else self.execute(session, change.sql, change.bindings)
+            if again is None or (change.affected is not None and change.affected != again.affected):
                 session.rollback()
                 raise SnowflakeError(625, "57014", "Another transaction changed the same rows; it was rolled back.")
         session.set_clock(clock)
@@ -116,7 +118,7 @@ class Tables:
             if name[1] == "INFORMATION_SCHEMA":
                 if name[2] not in _INFORMATION_SCHEMA:
                     raise unsupported(f"INFORMATION_SCHEMA.{name[2]}")
-                return
+                continue
             record = next((r for kind in ("TABLE", "VIEW", "STREAM") if (r := catalog.get(kind, name))), None)
             if record is None:
                 raise missing("OBJECT", dotted(name))

@@ -114,7 +114,7 @@ def _call_function(account: Account, key: str, session_id: str, rows: list[list[
             answers.append(None if record["strict"] and None in row else handler(*given))
     except SnowflakeError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a body raises is the function's failure
+    except BaseException as error:  # noqa: BLE001 - whatever a body raises is the function's failure
         raise programs.failed(error, record) from error
     return answers
 

@@ -83,8 +83,10 @@ def _request(token: str) -> tuple[str, dict[str, str]]:
         raise refusal(f"the request is for {url.netloc}; allowed are sts.amazonaws.com and sts.<region>.amazonaws.com.")
     if method != "POST" or parse_qs(url.query).get("Action") != ["GetCallerIdentity"] or url.path != "/":
         raise refusal("the request is not POST GetCallerIdentity.")
-    signed = _SIGNED.search(headers.get("authorization", ""))
-    names = set(signed[1].split(";")) if signed else set()
+    if any(character in value for value in headers.values() for character in "\r\n"):
+        raise refusal("a header has several lines.")
+    signed = _SIGNED.findall(headers.get("authorization", ""))
+    names = set(signed[0].split(";")) if len(signed) == 1 else set()
     if "x-snowflake-audience" not in names or headers.get("x-snowflake-audience") != AUDIENCE:
         raise refusal(f"the signature does not cover the audience {AUDIENCE}.")
     if not names <= headers.keys():

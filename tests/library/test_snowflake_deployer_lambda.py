@@ -375,10 +375,30 @@ def test_a_wrong_integration_is_refused_before_the_login(changes, said):
         ('remote service error: 500 \'{"error": "Cluster reports has no active service"}\'', "Lambda"),
         ('remote service error: 400 \'{"error": "The body is not JSON"}\'', "request"),
         ("could not connect to abc.execute-api.eu-west-1.amazonaws.com", "network"),
+        ("Timeout was reached", "network"),
+        ("SSL connect error", "network"),
+        ("Failure when receiving data from the peer", "network"),
+        ("Server returned nothing (no headers, no data)", "network"),
+        (
+            'remote service error: 403 \'{"message":"Credential should be scoped to a valid region, not us-east-1."}\'',
+            "signature",
+        ),
+        (
+            'remote service error: 403 \'{"Message":"User: arn:aws:sts::111122223333:assumed-role/snowgate-snowflake'
+            "/snowflake is not authorized to perform: execute-api:Invoke on resource: x with an explicit deny\"}'",
+            "policy",
+        ),
+        ("API integration SNOWGATE_DEV_API is disabled", "integration"),
+        ("Integration 'SNOWGATE_DEV_API' does not exist or not authorized.", "integration"),
     ],
 )
 def test_a_failed_call_names_its_hop(message, hop):
     assert failed_hop(f"Request failed for external function TRIGGER_ECS_SERVICE: {message}").name == hop
+
+
+def test_an_integration_that_is_gone_is_named_though_nothing_was_called():
+    hop = failed_hop("002003 (02000): SQL compilation error: Integration 'API' does not exist or not authorized.")
+    assert (hop.name, hop.passes) == ("integration", False)
 
 
 def test_a_failure_before_the_call_is_snowflakes_own_and_not_tried_again():

@@ -142,6 +142,8 @@ def test_a_disabled_integration_opens_nothing(run: Any) -> None:
         "import socket\ns = socket.socket()\ns.connect(('127.0.0.1', 22))",
         "import socket\nsocket.gethostbyname(x)",
         "import _socket\n_socket.getaddrinfo(x, 443)",
+        "import socket\nsocket.getaddrinfo(x, 'https')",
+        "import contextvars, socket\ncontextvars.Context().run(lambda: socket.create_connection(('127.0.0.1', 22), 1))",
         "import urllib.request\nurllib.request.urlopen('https://' + x)",
     ],
 )
@@ -158,6 +160,8 @@ def test_a_socket_of_ones_own_is_no_way_round(run: Any, body: str) -> None:
         "import _thread\n_thread.start_new_thread(print, ())",
         "import subprocess\nsubprocess.run(['true'])",
         "import os\nos.system('true')",
+        "import os\nos.forkpty()",
+        "import multiprocessing\nmultiprocessing.get_context('spawn').Process(target=print).start()",
     ],
 )
 def test_what_could_not_be_watched_is_refused(run: Any, body: str) -> None:
@@ -168,6 +172,25 @@ def test_what_could_not_be_watched_is_refused(run: Any, body: str) -> None:
 
 
 THREADS = "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(1) as pool:\n    "
+
+
+def test_the_administrators_password_is_not_in_a_bodys_environment(run: Any) -> None:
+    run(function("import os\nreturn str('WAREHOUSE_ADMIN_PASSWORD' in os.environ)"))
+
+    assert run("SELECT F('')") == "False"
+
+
+def test_a_body_that_wants_to_end_the_process_has_failed(run: Any) -> None:
+    run(function("import sys\nsys.exit(3)"))
+    run("""CREATE OR REPLACE PROCEDURE P() RETURNS VARCHAR LANGUAGE PYTHON RUNTIME_VERSION = '3.11'
+PACKAGES = ('snowflake-snowpark-python') HANDLER = 'p' AS $$
+def p(session):
+    raise SystemExit(3)
+$$""")
+
+    for sql in ("SELECT F('')", "CALL P()"):
+        with pytest.raises(snowflake.connector.errors.ProgrammingError, match="SystemExit: 3"):
+            run(sql)
 
 
 def test_a_thread_of_a_body_reaches_the_same_hosts_and_no_secret(run: Any) -> None:

@@ -6,6 +6,7 @@ import base64
 import datetime
 import gzip
 import hashlib
+import hmac
 import json
 import time
 import urllib.request
@@ -125,6 +126,9 @@ def test_a_request_that_was_signed_long_ago_is_refused(
     assert "AWS STS answered 403" in answer["message"]
 
 
+STS = "https://sts.amazonaws.com/?Action=GetCallerIdentity"
+
+
 def sts_request(url: str, **headers: str) -> str:
     """The token of a login whose client would have Snowflake send this request."""
     wish = {"url": url, "method": "POST", "headers": {"Host": url.split("/")[2], **headers}}
@@ -137,6 +141,11 @@ def sts_request(url: str, **headers: str) -> str:
         ("no token", "no signed request"),
         (sts_request("https://example.com/?Action=GetCallerIdentity"), "the request is for example.com"),
         (sts_request("https://sts.amazonaws.com.example.com/?Action=GetCallerIdentity"), "the request is for"),
+        (sts_request("https://sts.amazonaws.com@example.com/?Action=GetCallerIdentity"), "the request is for"),
+        (sts_request("https://sts.amazonaws.com:444/?Action=GetCallerIdentity"), "the request is for"),
+        (sts_request(STS, Host="example.com"), "the request is for"),
+        (sts_request(f"{STS}&Action=GetSessionToken"), "not POST GetCallerIdentity"),
+        (sts_request(STS, Authorization="SignedHeaders=host\r\nX-Other: 1"), "a header has several lines"),
         (sts_request("https://sts.amazonaws.com/?Action=GetSessionToken"), "not POST GetCallerIdentity"),
         (sts_request("https://sts.eu-west-1.amazonaws.com/?Action=GetCallerIdentity"), "does not cover the audience"),
     ],
@@ -159,13 +168,23 @@ def post_login(account: Warehouse, **data: str) -> dict[str, Any]:
     return found
 
 
-def token(key: rsa.RSAPrivateKey = KEY, **claims: Any) -> str:
+PEM = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def signature_of(text: bytes, algorithm: str, key: rsa.RSAPrivateKey) -> bytes:
+    """What somebody who has only the public key, or no key, would sign with, beside what the connector does."""
+    if algorithm.startswith("RS"):
+        return key.sign(text, padding.PKCS1v15(), hashes.SHA256() if algorithm == "RS256" else hashes.SHA512())
+    return {"HS256": hmac.digest(PEM, text, "sha256"), "none": b""}[algorithm]
+
+
+def token(key: rsa.RSAPrivateKey = KEY, algorithm: str = "RS256", **claims: Any) -> str:
     """A token as the connector signs it, changed by `claims`."""
     now = int(time.time())
     said = {"iss": f"LOCAL.SIGNER.{FINGERPRINT}", "sub": "LOCAL.SIGNER", "iat": now, "exp": now + 60} | claims
-    parts = [{"alg": "RS256", "typ": "JWT"}, {name: value for name, value in said.items() if value is not None}]
+    parts = [{"alg": algorithm, "typ": "JWT"}, {name: value for name, value in said.items() if value is not None}]
     text = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
-    signature = key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    signature = signature_of(text.encode(), algorithm, key)
     return f"{text}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
@@ -190,6 +209,9 @@ NOW = int(time.time())
         {"iss": "LOCAL.SIGNER.SHA256:AAAA"},
         {"iss": "LOCAL.SIGNER"},
         {"key": rsa.generate_private_key(65537, 2048)},
+        {"algorithm": "none"},
+        {"algorithm": "HS256"},
+        {"algorithm": "RS512"},
     ],
     ids=[
         "expired",
@@ -202,6 +224,9 @@ NOW = int(time.time())
         "of another key",
         "without a key",
         "signed by another key",
+        "not signed",
+        "signed with the public key as a password",
+        "signed by another algorithm than Snowflake's",
     ],
 )
 def test_a_token_is_refused(snowflake_account: Warehouse, claims: dict[str, Any]) -> None:

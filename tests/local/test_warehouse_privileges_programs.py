@@ -52,6 +52,45 @@ def test_an_owners_procedure_has_only_its_owners_privileges(someone: Someone, ru
         run("CALL P()")
 
 
+def runner(name: str, rights: str) -> str:
+    """A procedure that runs the statements it is given."""
+    return (
+        f"CREATE PROCEDURE {name}(Q VARCHAR) RETURNS VARCHAR LANGUAGE PYTHON RUNTIME_VERSION = '3.11' HANDLER = 'run' "
+        f"PACKAGES = ('snowflake-snowpark-python') EXECUTE AS {rights} AS $$\n"
+        "def run(session, q):\n    return [str(session.sql(s).collect()[0][0]) for s in q.split(';')][-1]\n$$"
+    )
+
+
+def test_an_owners_procedure_does_not_touch_its_callers_session(someone: Someone, run: Run) -> None:
+    run(runner("OWNERS", "OWNER"))
+    run(runner("CALLERS", "CALLER"))
+    for name in ("OWNERS", "CALLERS"):
+        someone.may(f"USAGE ON PROCEDURE {name}(VARCHAR)")
+    nested = "CALL CALLERS('USE ROLE PUBLIC')".replace("'", "''")
+    for sql in ("USE ROLE PUBLIC", "USE WAREHOUSE WH", "ALTER SESSION SET QUERY_TAG = ''x''", nested):
+        someone.is_refused(f"CALL OWNERS('{sql}')", (100357,), "Unsupported statement type '(USE|ALTER_SESSION)'")
+    history = "SELECT QUERY_TEXT FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY())"
+    someone.is_refused(f"CALL OWNERS('{history}')", (100357,), "may not read the query history")
+    someone.run("CALL CALLERS('USE ROLE PUBLIC')")
+    assert someone.run("SELECT CURRENT_ROLE()") == [("PUBLIC",)]
+
+
+def test_a_procedure_does_not_end_the_transaction_of_its_caller(run: Run) -> None:
+    run("CREATE TABLE T (N NUMBER)")
+    run(runner("P", "OWNER"))
+    run("BEGIN")
+    run("INSERT INTO T VALUES (1)")
+    for sql in ("BEGIN", "COMMIT", "ROLLBACK"):
+        with pytest.raises(Exception, match=f"{sql} in a procedure that was called in an open transaction"):
+            run(f"CALL P('{sql}')")
+    run("CALL P('INSERT INTO T VALUES (2)')")
+    assert run("SELECT COUNT(*) FROM T") == [(2,)]
+    run("ROLLBACK")
+    assert run("SELECT COUNT(*) FROM T") == [(0,)]
+    assert run("CALL P('BEGIN;INSERT INTO T VALUES (3);COMMIT')") is not None
+    assert run("SELECT N FROM T") == [(3,)]
+
+
 def test_a_task_is_resumed_by_operate_and_runs_only_if_its_owner_may_execute_tasks(
     someone: Someone, run: Run, connection: Any
 ) -> None:

@@ -86,12 +86,35 @@ def test_every_table_of_a_query_is_looked_at(someone: Someone, run: Run) -> None
         "SELECT N FROM T WHERE N IN (SELECT N FROM SECRET_ROWS)",
         "INSERT INTO T SELECT N FROM SECRET_ROWS",
         "SELECT N FROM T UNION ALL SELECT N FROM SECRET_ROWS",
+        "WITH RECURSIVE SECRET_ROWS AS (SELECT * FROM SECRET_ROWS) SELECT * FROM SECRET_ROWS",
+        "WITH A AS (SELECT * FROM SECRET_ROWS), SECRET_ROWS AS (SELECT 1 AS N) SELECT * FROM A",
+        'WITH "secret_rows" AS (SELECT 1 AS N) SELECT * FROM SECRET_ROWS',
+        'SELECT S.N FROM INFORMATION_SCHEMA.TABLES, "secret_rows" S',
     ):
-        someone.is_refused(sql, UNSEEN, "SECRET_ROWS")
+        someone.is_refused(sql, UNSEEN, "(?i)SECRET_ROWS")
+
+
+def test_no_way_around_the_names_leads_to_a_table(someone: Someone) -> None:
+    for sql in (
+        "SELECT * FROM IDENTIFIER('T')",
+        "INSERT INTO IDENTIFIER('T') VALUES (1)",
+        "SELECT * FROM '/etc/x.csv'",
+    ):
+        someone.is_refused(sql, (2,), "Unsupported feature")
+
+
+def test_if_exists_and_show_tell_nothing_of_what_is_unseen(someone: Someone, run: Run, connection: Any) -> None:
+    someone.run("TRUNCATE TABLE IF EXISTS T")
+    assert run("SELECT N FROM T") == [(1,)]
+    someone.may_no_longer(f"USAGE ON SCHEMA TESTS.{connection.schema}")
+    someone.is_refused(f"SHOW TABLES IN SCHEMA TESTS.{connection.schema}", UNSEEN)
 
 
 def test_a_common_table_expression_needs_no_privilege(someone: Someone) -> None:
     assert someone.run("WITH X AS (SELECT 1 AS N) SELECT N FROM X") == [(1,)]
+    assert someone.run("WITH X AS (SELECT 1 AS N), Y AS (SELECT N + 1 AS N FROM X) SELECT N FROM Y") == [(2,)]
+    counted = "WITH RECURSIVE X AS (SELECT 1 AS N UNION ALL SELECT N + 1 FROM X WHERE N < 3) SELECT MAX(N) FROM X"
+    assert someone.run(counted) == [(3,)]
 
 
 # --- views

@@ -184,6 +184,41 @@ def test_autocommit_off_is_honoured(account: Warehouse, run: Run, connection: An
     assert run(count) == [(1,)]
 
 
+def test_truncate_is_part_of_the_open_transaction(run: Run) -> None:
+    run("CREATE TABLE T (N NUMBER)")
+    run("INSERT INTO T VALUES (1)")
+    for end, left in (("ROLLBACK", 1), ("COMMIT", 0)):
+        run("BEGIN")
+        run("INSERT INTO T VALUES (2)")
+        run("TRUNCATE TABLE T")
+        assert run("SELECT COUNT(*) FROM T") == [(0,)]
+        run(end)
+        assert run("SELECT COUNT(*) FROM T") == [(left,)]
+
+
+def test_truncate_is_made_again_where_others_changed_what_the_transaction_changes_next(
+    run: Run, account: Warehouse, connection: Any
+) -> None:
+    for table in ("T", "U"):
+        run(f"CREATE TABLE {table} (N NUMBER)")
+        run(f"INSERT INTO {table} VALUES (1)")
+    run("BEGIN")
+    run("TRUNCATE TABLE T")
+    account.rows("UPDATE U SET N = 2", database="TESTS", schema=connection.schema, warehouse="WH")
+    run("UPDATE U SET N = N + 10")
+    run("COMMIT")
+    assert run("SELECT (SELECT COUNT(*) FROM T), MAX(N) FROM U") == [(0, 12)]
+
+
+def test_a_default_must_be_of_its_columns_type(run: Run) -> None:
+    for column in ("N NUMBER DEFAULT 'one'", "V VARCHAR DEFAULT 1", "F FLOAT DEFAULT '1.5'", "V VARCHAR DEFAULT -1"):
+        with pytest.raises(snowflake.connector.ProgrammingError, match="default value .* does not match column"):
+            run(f"CREATE TABLE T ({column})")
+    with pytest.raises(snowflake.connector.ProgrammingError, match="unexpected 'GENERATED'"):
+        run("CREATE TABLE T (N NUMBER GENERATED ALWAYS AS (1))")
+    run("CREATE TABLE T (N NUMBER DEFAULT -1, V VARCHAR DEFAULT 'one', D DATE DEFAULT '2026-01-01')")
+
+
 @pytest.mark.usefixtures("requests")
 def test_ddl_commits_the_open_transaction(run: Run) -> None:
     run("BEGIN")

@@ -34,6 +34,10 @@ WRONG = [
     (CALL + "AS 'https://a.example.com/prod/f'", "API_INTEGRATION"),
     ("CREATE FUNCTION F(N NUMBER) RETURNS NUMBER LANGUAGE PYTHON RUNTIME_VERSION = '3.11' AS 'x'", "HANDLER"),
     (FUNCTION + "SECRETS = ('t' = S) AS 'x'", "EXTERNAL_ACCESS_INTEGRATIONS"),
+    # parameters
+    (FUNCTION.replace("N NUMBER", "N NUMBER DEFAULT (SELECT 1)") + " AS 'x'", "a query as the DEFAULT"),
+    (FUNCTION.replace("N NUMBER", "N NUMBER DEFAULT 1, M NUMBER") + " AS 'x'", "arguments with a DEFAULT come after"),
+    (FUNCTION.replace("N NUMBER", "N NUMBER, n VARCHAR") + " AS 'x'", "duplicate argument name"),
     # the wrong type or range of a value
     (EAI + "ALLOWED_NETWORK_RULES = ('N') ENABLED = TRUE", "unexpected ''N''"),
     (EAI + "ALLOWED_NETWORK_RULES = N ENABLED = TRUE", "unexpected 'N'"),

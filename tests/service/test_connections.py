@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
@@ -116,6 +117,20 @@ def test_a_hop_that_is_not_configured_is_no_failure_and_no_success(environment):
 def test_the_hop_that_is_broken_is_named_and_the_others_are_tried(environment, changes, hops):
     code, lines = look(environment, **changes)
     assert (code, list(lines), broken(lines)) == (1, HOPS, hops)
+
+
+@pytest.mark.parametrize("answer", [b"220 mail.example.com ESMTP\r\n", b"HTTP/1.0 200 OK\r\n\r\n[]"])
+def test_something_else_at_the_address_of_the_api_is_told(environment, answer):
+    class Other(StreamRequestHandler):
+        def handle(self):
+            self.request.recv(1024)
+            self.wfile.write(answer)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        code, lines = look(environment, API_URL=f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+    assert (code, list(lines), broken(lines)) == (1, HOPS, ["API"])
 
 
 def test_a_key_that_snowflake_does_not_know_breaks_the_login_alone(environment, cloud, snowflake_account):

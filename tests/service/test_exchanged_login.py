@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service.login import LoginSecret
@@ -76,6 +76,25 @@ def test_the_login_is_read_again_by_the_first_session_an_hour_later(open_session
         now[0] = float(moment)
         open_session(secret)
         assert secrets.reads == reads
+
+
+def test_sessions_do_not_wait_one_by_one_for_a_secrets_manager_that_does_not_answer(snowflake_account):
+    now, tries = [0.0], []
+    secrets = Secrets(snowflake_account.secret())
+    secret = LoginSecret("arn", secrets, clock=lambda: now[0])
+    before = secret.login()
+
+    def away(**_):
+        tries.append(1)
+        raise EndpointConnectionError(endpoint_url="https://secretsmanager")
+
+    secrets.get_secret_value = away
+    now[0] = 3600.0
+    assert [secret.login() for _ in range(5)] == [before] * 5
+    assert len(tries) == 1
+    now[0] += 60
+    assert secret.login() == before
+    assert len(tries) == 2
 
 
 def test_the_address_of_the_environment_goes_over_that_of_the_secret(open_session, snowflake_account):

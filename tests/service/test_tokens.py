@@ -28,7 +28,7 @@ class Store:
     """Secrets Manager with one secret, and a count of the readings of its current version."""
 
     def __init__(self, clock):
-        self.clock, self.versions, self.reads, self.failure = clock, {}, 0, None
+        self.clock, self.versions, self.reads, self.tries, self.failure, self.rotated = clock, {}, 0, 0, None, {}
         self.put("AWSCURRENT", "token-1")
 
     def put(self, stage, text):
@@ -37,16 +37,21 @@ class Store:
 
     def finish(self):
         """What a rotation's last step does."""
+        self.rotated = {"LastRotatedDate": datetime.datetime.fromtimestamp(self.clock.now, datetime.UTC)}
         self.versions["AWSPREVIOUS"] = self.versions["AWSCURRENT"]
         self.versions["AWSCURRENT"] = self.versions["AWSPENDING"]
 
     def get_secret_value(self, SecretId, VersionStage):  # noqa: N803 - as Secrets Manager's client has it
+        self.tries += 1
         if self.failure:
             raise self.failure
         self.reads += VersionStage == "AWSCURRENT"
         if VersionStage not in self.versions:
             raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "none"}}, "GetSecretValue")
         return self.versions[VersionStage]
+
+    def describe_secret(self, SecretId):  # noqa: N803 - as Secrets Manager's client has it
+        return self.rotated
 
 
 @pytest.fixture
@@ -90,6 +95,31 @@ def test_the_old_token_ends_a_day_after_it_was_replaced(tokens, store, clock):
     assert accepted(tokens, "token-1", "token-2") == ["token-2"]
 
 
+def test_the_old_token_has_its_day_even_if_the_rotation_took_longer(tokens, store, clock):
+    store.put("AWSPENDING", "token-2")  # then setSecret fails, and is tried again for two days
+    clock.pass_by(48 * HOUR)
+    store.finish()
+    clock.pass_by(OLD_TOKEN.total_seconds() - 1)
+    assert accepted(tokens, "token-1", "token-2") == ["token-1", "token-2"]
+    clock.pass_by(READ_AGAIN_SECONDS)
+    assert accepted(tokens, "token-1", "token-2") == ["token-2"]
+
+
+def test_a_token_that_moves_on_while_the_secret_is_read_is_not_missed(tokens, store):
+    store.put("AWSPENDING", "token-2")
+    read = store.get_secret_value
+
+    def rotated_meanwhile(SecretId, VersionStage):  # noqa: N803 - as Secrets Manager's client has it
+        found = read(SecretId, VersionStage)
+        if "AWSPENDING" in store.versions:
+            store.finish()
+            del store.versions["AWSPENDING"]
+        return found
+
+    store.get_secret_value = rotated_meanwhile
+    assert accepted(tokens, "token-1", "token-2") == ["token-1", "token-2"]
+
+
 def test_a_token_that_was_rotated_twice_is_refused_within_minutes(tokens, store, clock):
     assert accepted(tokens, "token-1") == ["token-1"]
     for number in (2, 3):
@@ -124,6 +154,17 @@ def test_a_secret_that_was_never_read_is_an_error_and_no_refusal(tokens, store):
     store.failure = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
     with pytest.raises(ClientError):
         tokens.accepts("token-1")
+
+
+def test_callers_do_not_queue_for_a_secrets_manager_that_never_answered(tokens, store, clock):
+    store.failure = ClientError({"Error": {"Code": "InternalServiceError", "Message": "later"}}, "GetSecretValue")
+    for _ in range(20):
+        with pytest.raises(ClientError):
+            tokens.accepts("token-1")
+    assert store.tries == 1
+    clock.pass_by(1)
+    store.failure = None
+    assert tokens.accepts("token-1")
 
 
 def test_a_token_with_half_a_surrogate_pair_is_only_wrong(tokens):

@@ -1,7 +1,10 @@
 """The HTTP door over the Snowflake stand-in."""
 
+import itertools
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +14,7 @@ from snowflake.connector.errors import OperationalError
 
 from report_service.queue import Produced, ReportQueue
 from report_service.web.app import make_app
+from report_service.web.readiness import LOOK_SECONDS, Readiness
 from report_service.web.tokens import FixedToken
 
 TOKEN = "a-token-for-tests-0123456789"
@@ -67,6 +71,45 @@ def test_ready_includes_snowflake(client, make):
     answer = make(away).get("/ready")
     assert answer.status_code == 503
     assert "hunter2" not in answer.text
+
+
+def test_callers_without_a_token_cost_one_look_at_snowflake_for_a_while(warehouse):
+    looks, now = [], [100.0]
+
+    @contextmanager
+    def lend():
+        looks.append(1)
+        yield ReportQueue(warehouse, actor="web")
+
+    readiness = Readiness(lend, clock=lambda: now[0])
+    for _ in range(50):
+        readiness.check()
+    assert len(looks) == 1
+    now[0] += LOOK_SECONDS
+    readiness.check()
+    assert len(looks) == 2
+
+
+def test_nobody_waits_for_a_look_that_hangs(make):
+    let_go = threading.Event()
+
+    @contextmanager
+    def hang():
+        let_go.wait(20)
+        raise OperationalError("Snowflake is away")
+        yield
+
+    client = make(hang)
+    with client, ThreadPoolExecutor(60) as pool:  # more than the server has threads
+        try:
+            asked = [pool.submit(client.get, "/ready") for _ in range(5)]
+            answers = [each.result().status_code for each in itertools.islice(as_completed(asked, 5), 4)]
+            assert answers == [503] * 4
+            for _ in range(50):
+                pool.submit(client.get, "/jobs")
+            assert pool.submit(client.get, "/health").result(5).status_code == 200
+        finally:
+            let_go.set()
 
 
 def test_a_job_becomes_a_row_and_the_answer_says_how_to_follow_it(client, warehouse, queue):
@@ -197,6 +240,11 @@ def test_all_but_health_ready_and_docs_need_the_token(make, headers, method, pat
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_no_answer_sends_a_caller_and_its_token_to_plain_http(client):
+    """Behind a load balancer the scheme of a request is http."""
+    assert client.get("/jobs/", follow_redirects=False).status_code == 404
 
 
 def test_docs_and_the_openapi_document_are_open(make):

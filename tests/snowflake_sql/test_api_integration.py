@@ -151,6 +151,37 @@ def test_a_change_by_hand_is_repaired_and_reported(integration, change, said):
     assert integration.changes() == []
 
 
+def test_drift_that_is_long_still_fits_into_the_answer(integration):
+    integration.create()
+    many = ", ".join(f"'https://{number}.example.com/a/rather/long/path'" for number in range(150))
+    integration.system.warehouse.run(f"ALTER API INTEGRATION {integration.name} SET API_ALLOWED_PREFIXES = ({many})")
+    answer = integration.update(Recheck="now")
+    assert answer["Status"] == "SUCCESS", answer["Reason"]
+    assert "API_ALLOWED_PREFIXES was https://0.example.com/" in answer["Data"]["Drift"]
+
+
+def test_somebody_who_was_quicker_keeps_an_integration_that_bears_no_mark(integration, monkeypatch):
+    look = api_integration.look
+
+    def quicker(session, name):
+        monkeypatch.setattr(api_integration, "look", look)
+        found = look(session, name)
+        integration.system.warehouse.run(
+            f"CREATE API INTEGRATION {name} API_PROVIDER = aws_api_gateway API_AWS_ROLE_ARN = '{ROLE}' "
+            "API_ALLOWED_PREFIXES = ('https://x.example.com/') ENABLED = TRUE"
+        )
+        grantee = integration.system.names["deployer_role"]
+        integration.system.warehouse.run(f"GRANT OWNERSHIP ON INTEGRATION {name} TO ROLE {grantee}")
+        return found
+
+    monkeypatch.setattr(api_integration, "look", quicker)
+    answer = integration.create()
+    assert answer["Status"] == "FAILED"
+    assert "is there already and it has the comment ''" in answer["Reason"]
+    assert integration.delete(answer["PhysicalResourceId"])["Status"] == "SUCCESS"
+    assert integration.there()
+
+
 def test_a_dropped_integration_is_made_again_and_its_new_external_id_is_given(integration):
     made = integration.create()
     integration.system.warehouse.run(f"DROP INTEGRATION {integration.name}")

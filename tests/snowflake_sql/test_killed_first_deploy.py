@@ -1,7 +1,10 @@
-"""A first deploy that is killed after any of its statements and run again ends like one that nobody disturbed."""
+"""A first deploy that is killed after any of its statements and run again ends like one that nobody disturbed.
+
+Here the files are small, and every statement counts, those about lock and record too.
+"""
 
 import pytest
-from killing import answers, create_events, end_state
+from killing import create_events, deployed_after_kill, end_state
 from small_files import FIRST
 
 PARTS = 4
@@ -11,17 +14,6 @@ def small(prepared):
     system = prepared()
     system.files, system.smoke = FIRST, f"CALL {system.config}.WAKE()"
     return system
-
-
-def deployed_after_kill(system, killer, after):
-    """The state after a killed deploy and a second one; None if the first was not killed."""
-    events = create_events(system)
-    if killer.run(events, after) is not None:
-        return None
-    system.aws.answers.clear()
-    killer.run(events)
-    assert answers(system, events) == ["SUCCESS"] * 3, (after, system.aws.answers)
-    return end_state(system)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from login_account import MARK, ROLE_ARN, function_environment, prepared_account
-from snowflake.connector.errors import DatabaseError
+from snowflake.connector.errors import DatabaseError, ProgrammingError
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,9 @@ def test_a_user_that_the_deployer_may_not_see_is_not_touched(account):
     account.account.rows("CREATE USER HIDDEN TYPE = SERVICE")
     outcome = account.request("Create", "HIDDEN", properties={"IdentityArn": f"{ROLE_ARN}worker"})
     assert "HIDDEN is there" in outcome.reason
+    assert outcome.physical_id.startswith("not-made")
+    assert not account.request("Delete", "HIDDEN", PhysicalResourceId=outcome.physical_id).reason
+    assert account.described("HIDDEN")
 
 
 def test_a_missing_role_is_told_with_the_next_step(account):
@@ -133,18 +136,50 @@ def test_a_changed_address_of_the_deployer_reaches_the_logins_secret(account, mo
 def test_an_iam_role_logs_in_where_a_key_did_and_back(account, capsys):
     secret = account.make("SWITCHED")
     fields = account.secret(secret)
-    assert not account.update("SWITCHED", IdentityArn=f"{ROLE_ARN}worker").reason
-    told = account.described("SWITCHED")
-    assert (told["RSA_PUBLIC_KEY"], told["HAS_WORKLOAD_IDENTITY"]) == (None, "true")
-    changes(capsys)
-    assert not account.update("SWITCHED", IdentityArn=f"{ROLE_ARN}worker", Recheck="again").reason
-    assert changes(capsys) == []
+    by_key, by_role = {"SecretArn": secret}, {"IdentityArn": f"{ROLE_ARN}worker"}
+    assert not account.update("SWITCHED", old=by_key, **by_role).reason
+    assert account.described("SWITCHED")["HAS_WORKLOAD_IDENTITY"] == "true"
+    with account.connect(fields):  # the tasks of the version before still run
+        pass
+    assert not account.update("SWITCHED", old=by_role, **by_role, Recheck="again").reason
+    assert account.described("SWITCHED")["RSA_PUBLIC_KEY"] is None
     with pytest.raises(DatabaseError), account.connect(fields):
         pass
-    assert not account.update("SWITCHED", SecretArn=secret).reason
+    changes(capsys)
+    assert not account.update("SWITCHED", old=by_role, **by_role, Recheck="and again").reason
+    assert changes(capsys) == []
+    assert not account.update("SWITCHED", old=by_role, **by_key).reason
+    assert account.described("SWITCHED")["HAS_WORKLOAD_IDENTITY"] == "true"
+    assert not account.update("SWITCHED", old=by_key, **by_key, Recheck="again").reason
     assert account.described("SWITCHED")["HAS_WORKLOAD_IDENTITY"] == "false"
     with account.connect(fields):
         pass
+
+
+def test_the_path_of_a_role_is_no_difference(account, capsys):
+    properties = {"IdentityArn": f"{ROLE_ARN}services/reports/worker4"}
+    assert not account.request("Create", "BY_PATH", properties=properties).reason
+    changes(capsys)
+    assert not account.update("BY_PATH", **properties, Recheck="again").reason
+    assert changes(capsys) == []
+
+
+def test_a_user_that_was_made_a_person_becomes_a_service_again(account):
+    secret = account.make("PERSON")
+    account.account.rows("ALTER USER PERSON SET TYPE = PERSON")
+    assert not account.update("PERSON", SecretArn=secret).reason
+    assert account.described("PERSON")["TYPE"] == "SERVICE"
+
+
+def test_another_spelling_of_a_name_is_the_same_user_and_keeps_its_id_and_key(account):
+    secret = account.make("Spelt")
+    fields = account.secret(secret)
+    outcome = account.request(
+        "Update", "SPELT", PhysicalResourceId="Spelt", OldResourceProperties={"User": "Spelt"},
+        properties={"SecretArn": secret},
+    )  # fmt: skip
+    assert (outcome.reason, outcome.physical_id) == ("", "Spelt")  # a new id would have CloudFormation drop the old one
+    assert account.secret(secret)["private_key"] == fields["private_key"]
 
 
 def test_the_deployer_itself_can_be_an_iam_role(account, become):
@@ -174,6 +209,26 @@ def test_a_deleted_login_is_gone_and_deleting_it_again_is_no_error(account):
         assert not account.request("Delete", "GONE", PhysicalResourceId="GONE").reason
     with pytest.raises(DatabaseError), account.connect(fields):
         pass
+
+
+def test_a_create_that_never_answered_is_cleaned_up_under_the_id_that_cloudformation_makes_up(account):
+    made_up = "test-Secrets-RunnerLoginUser-1ABCDEF"
+    account.make("SILENT")
+    assert not account.request("Delete", "SILENT", PhysicalResourceId=made_up).reason
+    with pytest.raises(ProgrammingError):
+        account.described("SILENT")
+    account.account.rows("CREATE USER OF_A_PERSON TYPE = SERVICE COMMENT = 'mine'")
+    account.account.rows("GRANT OWNERSHIP ON USER OF_A_PERSON TO ROLE DEPLOYER")
+    assert not account.request("Delete", "OF_A_PERSON", PhysicalResourceId=made_up).reason
+    assert account.described("OF_A_PERSON")
+
+
+def test_a_user_that_became_another_stacks_is_not_dropped(account):
+    account.make("ADOPTED")
+    other = MARK.replace("test-Secrets", "other-Secrets")
+    account.account.rows(f"ALTER USER ADOPTED SET COMMENT = '{other}'")
+    assert not account.request("Delete", "ADOPTED", PhysicalResourceId="ADOPTED").reason
+    assert account.described("ADOPTED")["COMMENT"] == other
 
 
 def test_a_create_that_was_killed_goes_on_where_it_stopped(account, monkeypatch):

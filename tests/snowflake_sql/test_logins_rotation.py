@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 from login_account import ROLE_ARN, Context, function_environment, prepared_account
 from snowflake.connector.errors import DatabaseError
 
 from local.cloud.accounts import OPERATOR
 from report_service.login import LoginSecret
 from report_service.warehouse import Warehouse
-from snowgate.lambdas.snowflake_deployer import rotation, rotation_versions
+from snowgate.lambdas.snowflake_deployer import patience, rotation, rotation_versions
 from snowgate.lambdas.snowflake_deployer.connection import Session
 from snowgate.lambdas.snowflake_deployer.rotation import RotationFailed
 
@@ -186,6 +187,21 @@ def test_a_key_that_does_not_log_in_stays_pending_and_shows_nowhere(account, key
 def test_a_trial_without_a_pending_value_logs_in_with_the_current_key(account, key_pair):
     token = begin(account, key_pair)
     step("testSecret", key_pair, token)
+
+
+def test_a_trial_waits_for_rights_that_the_same_deploy_has_just_granted(account, key_pair, monkeypatch):
+    versions, refused = rotation.Versions, []
+
+    def not_yet(*arguments):
+        if len(refused) < 2:
+            refused.append(1)
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeSecret")
+        return versions(*arguments)
+
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(rotation, "Versions", not_yet)
+    step("testSecret", key_pair, begin(account, key_pair))
+    assert len(refused) == 2
 
 
 def test_a_version_that_is_not_rotated_is_refused(account, key_pair):

@@ -81,6 +81,23 @@ def test_the_same_key_again_is_the_same_row_unless_the_request_is_another(system
     assert (count["N"], log["N"]) == (1, 1)
 
 
+def test_the_same_key_with_another_time_zone_is_another_request(call):
+    request = "REQUEST_REPORT('order_priority', schedule_cron => '0 7 * * 1', idempotency_key => 'weekly'"
+    first = call(f"{request}, schedule_timezone => 'Europe/Zurich')")
+
+    assert call(f"{request}, schedule_timezone => 'Europe/Zurich')") == first | {"new": False}
+    with pytest.raises(Refused, match="'weekly' is that of another request"):
+        call(f"{request}, schedule_timezone => 'Asia/Tokyo')")
+
+
+def test_texts_with_quotes_stay_texts(call, report):
+    awkward = """it's "quoted"; DROP TABLE REPORT_CONFIG; -- ? %s $$ é"""
+    text = awkward.replace("'", "''")
+
+    row, _ = report(call(f"REQUEST_REPORT('order_priority', OBJECT_CONSTRUCT('note', '{text}'))")["config_id"])
+    assert json.loads(row["PARAMETERS"]) == {"note": awkward}
+
+
 def test_callers_at_once_with_one_key_make_one_row(call):
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(call, "REQUEST_REPORT('order_priority', idempotency_key => 'race')") for _ in range(4)]
@@ -99,6 +116,8 @@ def test_callers_at_once_with_one_key_make_one_row(call):
         ("'sales_report', TO_VARIANT('a')", "PARAMETERS is 'a'; give an object"),
         ("'sales_report', recipients => OBJECT_CONSTRUCT('to', 'a')", "RECIPIENTS is .*give an array"),
         ("'sales_report', idempotency_key => 'a b'", "IDEMPOTENCY_KEY is 'a b'; allowed are 1 to 128"),
+        ("'sales_report', schedule_cron => 'every day'", "SCHEDULE_CRON is 'every day'; give five fields"),
+        ("'sales_report', schedule_cron => ''", "SCHEDULE_CRON is ''; give five fields"),
     ],
 )
 def test_a_wrong_request_is_refused_and_nothing_is_written(system, call, arguments, says):

@@ -80,7 +80,14 @@ class FargateTask(Construct):
         self._acknowledge()
 
     def _named_role(self, name: str) -> iam.Role:
-        return iam.Role(self, "Role", role_name=name, assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+        """A role that ECS assumes for tasks of this account alone ("Amazon ECS task IAM role" in its guide)."""
+        own = {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}}
+        return iam.Role(
+            self,
+            "Role",
+            role_name=name,
+            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com", conditions=own),
+        )
 
     def _acknowledge(self) -> None:
         reason = "Settings only; every secret value comes from Secrets Manager."

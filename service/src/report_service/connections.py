@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -146,11 +147,15 @@ def _get(url: str, token: str | None = None) -> dict[str, Any]:
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the setting allows http and https alone
     try:
         with urllib.request.urlopen(request, timeout=API_SECONDS) as answer:  # noqa: S310
-            found: dict[str, Any] = json.load(answer)
+            found = json.load(answer)
     except urllib.error.HTTPError as error:
         raise HopError(f"GET {url} answered {error.code} {error.reason}") from None
+    except http.client.HTTPException as error:
+        raise HopError(f"GET {url} answered no HTTP: {type(error).__name__}") from None
     except ValueError:
-        raise HopError(f"GET {url} answered no JSON") from None
+        found = None
+    if not isinstance(found, dict):
+        raise HopError(f"GET {url} answered no JSON object")
     return found
 
 

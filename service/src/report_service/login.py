@@ -26,6 +26,7 @@ from report_service.settings import Settings
 REQUIRED = ("account", "user", "private_key")
 ADDRESS = ("host", "port", "protocol")
 READ_AGAIN_SECONDS = 3600.0
+TRY_AGAIN_SECONDS = 60.0
 
 
 class LoginError(Exception):
@@ -134,6 +135,8 @@ class LoginSecret:
         except (LoginError, BotoCoreError, ClientError) as error:
             log.error("login.not_read_again", error)
             self._login = before
+            # Sessions that open meanwhile go on with it: none waits for a try of its own.
+            self._read_at = self._clock() - READ_AGAIN_SECONDS + TRY_AGAIN_SECONDS
 
 
 def login_source(settings: Settings) -> LoginSource:

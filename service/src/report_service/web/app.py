@@ -34,6 +34,7 @@ from report_service.web.models import (
     utc,
 )
 from report_service.web.problems import RESPONSES, install
+from report_service.web.readiness import Readiness
 from report_service.web.tokens import Tokens
 
 OpenQueue = Callable[[], AbstractContextManager[ReportQueue]]
@@ -51,6 +52,7 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # behind a load balancer to http://, and the caller's token with it
     )
     patch_fastapi(app, redirect_from_root_to_docs=False)
     app.add_middleware(BodyLimit, limit=body_bytes)
@@ -61,16 +63,18 @@ def make_app(
 
 
 def _open_routes(app: FastAPI, open_queue: OpenQueue, environment: str) -> None:
+    readiness = Readiness(open_queue)
+
+    # Not in a thread of the pool: requests that wait for Snowflake may have them all, and the load balancer asks this.
     @app.get("/health", tags=["operations"])
-    def health() -> Health:
+    async def health() -> Health:
         """Tell that the process answers."""
         return Health(environment=environment, timestamp=datetime.datetime.now(datetime.UTC))
 
     @app.get("/ready", tags=["operations"], responses={503: RESPONSES[503]})
     def ready() -> Ready:
         """Tell that the queue in Snowflake answers."""
-        with open_queue() as queue:
-            queue.demand()
+        readiness.check()
         return Ready()
 
 

@@ -55,7 +55,8 @@ class TokenSecret:
         self._secrets_manager = secrets_manager
         self._now = now
         self._until: dict[bytes, float] = {}  # a token's digest, and the moment up to which it is right
-        self._read_at: float | None = None
+        self._read_at: float | None = None  # the last try, successful or not
+        self._failure: Exception | None = None  # why there is nothing to go on with
         self._reading = threading.Lock()
 
     def accepts(self, token: str) -> bool:
@@ -67,6 +68,8 @@ class TokenSecret:
             return True
         if self._age() >= PAUSE_SECONDS:
             self._read()
+        if self._failure:
+            raise self._failure
         return self._is_right(digest)
 
     def _is_right(self, digest: bytes) -> bool:
@@ -82,22 +85,28 @@ class TokenSecret:
             if self._age() < PAUSE_SECONDS:  # another request has read it meanwhile
                 return
             try:
-                self._until = self._versions()
+                self._until, self._failure = self._versions(), None
             except (BotoCoreError, ClientError) as error:
-                if self._read_at is None:
-                    raise
-                log.error("web.token_not_read_again", error)
+                # Whoever waited for this try hears of it too, and does not wait for a try of its own.
+                self._failure = None if self._until else error
+                log.error("web.token_not_read", error)
             self._read_at = self._now()
 
     def _versions(self) -> dict[bytes, float]:
-        current = self._version("AWSCURRENT")
-        previous, pending = self._version("AWSPREVIOUS"), self._version("AWSPENDING")
+        # In the order in which a rotation moves a token on, so that none is missed that moves meanwhile.
+        pending, current, previous = map(self._version, ("AWSPENDING", "AWSCURRENT", "AWSPREVIOUS"))
         until: dict[bytes, float] = {}
         if previous and current:
-            until[_digest(previous["SecretString"])] = (current["CreatedDate"] + OLD_TOKEN).timestamp()
+            until[_digest(previous["SecretString"])] = (self._replaced_at(current) + OLD_TOKEN).timestamp()
         for version in filter(None, (pending, current)):
             until[_digest(version["SecretString"])] = float("inf")
         return until
+
+    def _replaced_at(self, current: dict[str, Any]) -> datetime.datetime:
+        """When the current token took the place of the previous one: a rotation may end long after it was made."""
+        made: datetime.datetime = current["CreatedDate"]
+        rotated = self._secrets_manager.describe_secret(SecretId=self._secret_arn).get("LastRotatedDate")
+        return max(made, rotated or made)
 
     def _version(self, stage: str) -> dict[str, Any] | None:
         """The secret's version at a stage; a stage that no version has, or none with a value yet, is none."""

@@ -12,6 +12,7 @@ from .request import Properties, PropertyError, Request
 
 # The names of DESC INTEGRATION's rows and of the attributes that the role's trust is made from.
 ATTRIBUTES = {"IamUserArn": "API_AWS_IAM_USER_ARN", "ExternalId": "API_AWS_EXTERNAL_ID"}
+LONGEST_VALUE = 200
 PROVIDERS = ("aws_api_gateway", "aws_private_api_gateway")
 
 
@@ -76,14 +77,12 @@ def apply(request: Request) -> dict[str, str]:
 
 def delete(request: Request) -> None:
     """Drop the integration that this resource stands for, unless it has become another stack's."""
-    # After a Create that never answered, CloudFormation makes up an id of its own: then the mark alone tells.
-    answered = _is_name(request.physical_id)
+    answered = owner_mark.was_answered(request)
     name = identifier(request.physical_id if answered else request.properties.text("Name"), "API integration").upper()
     with connect(request.secrets, request.deadline) as session:
         found = look(session, name)
         comment = found["COMMENT"] if found else ""
-        ours = not owner_mark.is_foreign(request, comment) if answered else comment == owner_mark.mark(request)
-        if found is None or not ours:
+        if found is None or not owner_mark.is_deletable(request, comment):
             reason = "not there" if found is None else f"not this stack's: its comment is {comment!r}"
             print(json.dumps({"level": "info", "not dropped": name, "reason": reason}))
             return
@@ -123,14 +122,6 @@ def look(session: Session, name: str) -> dict[str, str] | None:
     properties = {str(row["property"]): str(row["property_value"] or "") for row in described}
     # Not every kind of integration has these two in DESC, and SHOW has them for all.
     return properties | {"COMMENT": str(shown["comment"] or ""), "ENABLED": str(shown["enabled"])}
-
-
-def _is_name(text: str) -> bool:
-    try:
-        identifier(text, "API integration")
-    except ValueError:
-        return False
-    return True
 
 
 def _made(session: Session, name: str) -> dict[str, str]:
@@ -173,10 +164,13 @@ def _drift(request: Request, wanted: Wanted, found: dict[str, str] | None) -> li
     before = definition(request.old, owner_mark.mark(request))
     # An integration of an earlier release has another comment.
     changed = [clause for clause in before.changes(found) if clause != "COMMENT"]
-    said = [f"API INTEGRATION {wanted.name}: {clause} was {found.get(clause) or 'empty'}" for clause in changed]
-    if found.get("API_BLOCKED_PREFIXES"):
-        said.append(f"API INTEGRATION {wanted.name}: API_BLOCKED_PREFIXES was {found['API_BLOCKED_PREFIXES']}")
-    return said
+    changed += ["API_BLOCKED_PREFIXES"] if found.get("API_BLOCKED_PREFIXES") else []
+    return [f"API INTEGRATION {wanted.name}: {clause} was {_short(found.get(clause, ''))}" for clause in changed]
+
+
+def _short(value: str) -> str:
+    """A value as far as the answer to CloudFormation has room for it."""
+    return (value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 1]}…") or "empty"
 
 
 def _refuse_others(request: Request, found: dict[str, str]) -> None:

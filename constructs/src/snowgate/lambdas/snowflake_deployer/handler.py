@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from .deadline import Deadline, LambdaContext
+from .owner_mark import ForeignObject
 from .redaction import Secrets
 from .request import Properties, Request
 from .response import Outcome, send
@@ -59,16 +60,17 @@ def _outcome(event: Mapping[str, Any], deadline: Deadline, secrets: Secrets) -> 
     try:
         if event["RequestType"] == "Delete" and physical_id.startswith(NOT_MADE):
             return Outcome(physical_id, {})
-        resource = RESOURCES[event["ResourceType"]]
-        module = importlib.import_module(f".{resource.module}", __package__)
+        module = importlib.import_module(f".{RESOURCES[event['ResourceType']].module}", __package__)
         request = _request(event, physical_id, deadline, secrets)
         if event["RequestType"] == "Delete":
             module.delete(request)
             return Outcome(physical_id, {})
-        return Outcome(resource.physical_id(request.properties), module.apply(request))
+        return Outcome(_id_of(event), module.apply(request))
     except Exception as error:  # noqa: BLE001 (every error is answered; the log has its traceback)
         print(secrets.hide(traceback.format_exc()))
-        return Outcome(_id_after_failure(event, deadline), {}, f"{type(error).__name__}: {error}")
+        # What is somebody else's must have no id by which a rollback could delete it.
+        failed = physical_id if isinstance(error, ForeignObject) else _id_after_failure(event, deadline)
+        return Outcome(failed, {}, f"{type(error).__name__}: {error}")
 
 
 def _request(event: Mapping[str, Any], physical_id: str, deadline: Deadline, secrets: Secrets) -> Request:
@@ -90,6 +92,16 @@ def _given_id(event: Mapping[str, Any]) -> str:
     return str(event.get("PhysicalResourceId") or f"{NOT_MADE}:{event['LogicalResourceId']}")
 
 
+def _id_of(event: Mapping[str, Any]) -> str:
+    """The id that follows from the properties; the given one if only the spelling differs.
+
+    Snowflake's names have no case, and for a new id CloudFormation would have the old one, the same object, deleted.
+    """
+    properties = Properties(event["LogicalResourceId"], event["ResourceProperties"])
+    new, given = RESOURCES[event["ResourceType"]].physical_id(properties), _given_id(event)
+    return given if given.upper() == new.upper() else new
+
+
 def _id_after_failure(event: Mapping[str, Any], deadline: Deadline) -> str:
     """The id by which CloudFormation can delete what a request began, and the given one if it began nothing.
 
@@ -97,8 +109,7 @@ def _id_after_failure(event: Mapping[str, Any], deadline: Deadline) -> str:
     """
     if event["RequestType"] == "Delete" or not deadline.changed:
         return _given_id(event)
-    properties = Properties(event["LogicalResourceId"], event["ResourceProperties"])
-    return RESOURCES[event["ResourceType"]].physical_id(properties)
+    return _id_of(event)
 
 
 def _out_of_time(event: Mapping[str, Any], deadline: Deadline) -> Outcome:

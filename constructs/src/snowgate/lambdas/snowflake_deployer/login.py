@@ -18,7 +18,7 @@ from .deployer_login import Login, LoginError, passphrase_of
 from .patience import once_allowed
 from .pem import UnusableKey
 from .request import Properties, Request
-from .user import User, describe_user
+from .user import User, describe_user, without_path
 
 EXISTS = 2002
 
@@ -47,10 +47,16 @@ def apply(request: Request) -> dict[str, str]:
 
 
 def delete(request: Request) -> None:
-    """Drop the user; its role stays, because grants on tables with data hang on it."""
-    user = identifier(request.physical_id, "User")
+    """Drop the user that this resource stands for, unless it has become another stack's."""
+    answered = owner_mark.was_answered(request)
+    name = identifier(request.physical_id if answered else request.properties.text("User"), "User")
     with connect(request.secrets, request.deadline) as session:
-        session.run_unless_gone(f"DROP USER IF EXISTS {user}", f"drop user {user}")
+        found = describe_user(session, name)
+        if found is None or not owner_mark.is_deletable(request, found.comment):
+            reason = "not there" if found is None else f"not this stack's: its comment is {found.comment!r}"
+            print(json.dumps({"level": "info", "not dropped": name, "reason": reason}))
+            return
+        session.run_unless_gone(f"DROP USER IF EXISTS {name}", f"drop user {name}")
 
 
 def creation(request: Request, key: str | None) -> str:
@@ -64,17 +70,20 @@ def creation(request: Request, key: str | None) -> str:
 def changes(request: Request, found: User, key: str | None) -> list[str]:
     """The statements that bring a user to its properties: none if it is as it should be.
 
-    A key goes into a slot that is free; the other way of logging in is taken from the user.
+    A key goes into a slot that is free. The other way of logging in is taken from the user, but not yet by the update
+    that changes the way: the tasks that run meanwhile, and those of a rollback, log in by the way before.
     """
     user, differ = request.properties.text("User"), {}
     for name, value in _defaults(request.properties).items():
         if found.value(name) != value:
             differ[name] = value
+    if found.value("TYPE").upper() != "SERVICE":  # another type may have a password
+        differ["TYPE"] = "SERVICE"
     if found.comment != owner_mark.mark(request):
         differ["COMMENT"] = literal(owner_mark.mark(request))
     superfluous: list[str] = []
     if key is None:
-        if found.identity != request.properties.text("IdentityArn"):
+        if found.identity != without_path(request.properties.text("IdentityArn")):
             differ["WORKLOAD_IDENTITY"] = _identity(request.properties)
         superfluous = found.slots_in_use
     else:
@@ -83,7 +92,9 @@ def changes(request: Request, found: User, key: str | None) -> list[str]:
         superfluous = ["WORKLOAD_IDENTITY"] if found.has_identity else []
     clauses = " ".join(f"{name} = {value}" for name, value in differ.items())
     statements = [f"ALTER USER {user} SET {clauses}"] if differ else []
-    return statements + ([f"ALTER USER {user} UNSET {', '.join(superfluous)}"] if superfluous else [])
+    if superfluous and not _changes_way(request):
+        statements.append(f"ALTER USER {user} UNSET {', '.join(superfluous)}")
+    return statements
 
 
 def _create(session: Session, request: Request, key: str | None) -> None:
@@ -132,11 +143,18 @@ def _identity(properties: Properties) -> str:
     return f"(TYPE = AWS ARN = {literal(properties.text('IdentityArn'))})"
 
 
+def _changes_way(request: Request) -> bool:
+    """Whether the properties before had the other way of logging in."""
+    ways = [bool(each.text("SecretArn", "")) for each in (request.properties, request.old) if each is not None]
+    return len(set(ways)) > 1
+
+
 def _old_role(request: Request, user: str, role: str) -> str | None:
     """The role that the same user had before, if it was another one."""
-    if request.old is None or request.old.text("User", "") != user or request.old.text("Role", role) == role:
+    old = request.old
+    if old is None or old.text("User", "").upper() != user.upper() or old.text("Role", role).upper() == role.upper():
         return None
-    return request.old.text("Role")
+    return old.text("Role")
 
 
 class _Secret:
@@ -147,7 +165,8 @@ class _Secret:
         self._arn = request.properties.text("SecretArn")
         self._store = boto3.client("secretsmanager")
         self._held = once_allowed(self._read, request.deadline)
-        usable = self._held.get("user") == request.properties.text("User") and _usable(self._held)
+        same = str(self._held.get("user")).upper() == request.properties.text("User").upper()
+        usable = same and _usable(self._held)
         self._pem = str(self._held["private_key"]) if usable else pem.new_private_key()
         self._passphrase = passphrase_of(self._held) if usable else None
         for text in (self._pem, self._passphrase or ""):

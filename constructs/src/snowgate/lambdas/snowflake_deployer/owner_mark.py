@@ -26,7 +26,7 @@ def check(request: Request, kind: str, name: str, comment: str) -> None:
     Raises:
         ForeignObject: it is somebody else's. Nothing has been changed.
     """
-    managed = request.kind != "Create" and request.physical_id == name
+    managed = request.kind != "Create" and request.physical_id.upper() == name.upper()
     if managed or comment == mark(request):
         return
     owner = comment.removeprefix(_START) if comment.startswith(_START) else None
@@ -35,6 +35,16 @@ def check(request: Request, kind: str, name: str, comment: str) -> None:
         f"{kind.capitalize()} {name} is there already and {whose}. Give this one another name, or have its owner drop "
         "the other one first."
     )
+
+
+def was_answered(request: Request) -> bool:
+    """Is the physical id a name? After a Create that never answered, CloudFormation makes up one with hyphens."""
+    return "-" not in request.physical_id
+
+
+def is_deletable(request: Request, comment: str) -> bool:
+    """May a Delete drop the object that bears this comment? Of a made-up id the mark alone tells whose it is."""
+    return not is_foreign(request, comment) if was_answered(request) else comment == mark(request)
 
 
 def is_foreign(request: Request, comment: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 
 from .deadline import Deadline, LambdaContext
+from .patience import once_allowed
 from .redaction import Secrets
 from .rotation_versions import Versions
 
@@ -39,7 +40,9 @@ def handler(event: dict[str, str], context: LambdaContext) -> None:
 
 
 def _run(event: dict[str, str], secrets: Secrets, deadline: Deadline) -> None:
-    versions = Versions(boto3.client("secretsmanager"), event["SecretId"], event["ClientRequestToken"], secrets)
+    store = boto3.client("secretsmanager")
+    # Secrets Manager tries the function as soon as the deploy has made the schedule.
+    versions = once_allowed(lambda: Versions(store, event["SecretId"], event["ClientRequestToken"], secrets), deadline)
     rotated = _rotated(versions, secrets, deadline)
     steps = {
         "createSecret": rotated.create,

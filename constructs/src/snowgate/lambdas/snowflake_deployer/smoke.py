@@ -31,17 +31,23 @@ NETWORK = Hop("network", True, "the address of the external function could not b
 LAMBDA = Hop("Lambda", True, "the waker failed: its log has the cause")
 REQUEST = Hop("request", False, "the other side understood the call and refused it")
 ANSWER = Hop("answer", False, "the other side answered something that is no external-function batch")
+INTEGRATION = Hop("integration", False, "the API integration is missing or disabled, or does not allow this URL")
 SNOWFLAKE = Hop("Snowflake", False, "the statement itself failed, before anything was called")
 
-# In this order: a refusal by IAM may also say 403, and an answer may hold anything.
+# In this order: a refusal by IAM may also say 403, and an answer may hold anything. An ARN may hold "assumed-role".
 _SIGNS = (
     (ANSWER, r"parsing JSON|returned rows"),
-    (TRUST, r"assum\w*.{0,20}role|sts:AssumeRole|external ?id"),
-    (SIGNATURE, r"signature|InvalidClientTokenId|security token"),
+    (INTEGRATION, r"integration\b.*\b(disabled|not enabled|does not exist|not allowed)|not allowed by .*integration"),
+    (TRUST, r"assuming\b.{0,20}role|sts:AssumeRole|external ?id"),
+    (SIGNATURE, r"signature|InvalidClientTokenId|security token|credential should be scoped|key=value pair"),
     (POLICY, r"not authorized to perform|explicit deny|Missing Authentication Token|\b40[13]\b|Forbidden"),
     (LAMBDA, r"\b50[0234]\b|Internal server error|Endpoint request timed out"),
     (REQUEST, r"\b4\d\d\b"),
-    (NETWORK, r"resolve|connect|timed out|unreachable|certificate"),
+    # The texts of libcurl, with which Snowflake calls ("libcurl error codes").
+    (
+        NETWORK,
+        r"resolve|connect|timed out|timeout was reached|unreachable|certificate|\bSSL\b|no headers, no data|\bpeer\b",
+    ),
 )
 
 
@@ -69,7 +75,7 @@ def run_smoke(session: Session, deadline: Deadline, text: str) -> None:
 
 def failed_hop(message: str) -> Hop:
     """As far as Snowflake's message tells: where the call failed."""
-    if not re.search(r"external function|remote service|API integration|AWS_ROLE", message, re.IGNORECASE):
+    if not re.search(r"external function|remote service|\bintegration\b|AWS_ROLE", message, re.IGNORECASE):
         return SNOWFLAKE
     for hop, sign in _SIGNS:
         if re.search(sign, message, re.IGNORECASE):

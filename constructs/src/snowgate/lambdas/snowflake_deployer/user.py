@@ -13,7 +13,7 @@ SLOTS = ("RSA_PUBLIC_KEY", "RSA_PUBLIC_KEY_2")
 
 @dataclass(frozen=True)
 class User:
-    """What a user has; ``identity`` is the ARN of its workload identity."""
+    """What a user has; ``identity`` is the ARN of its workload identity, without a path."""
 
     properties: Mapping[str, str]
     identity: str | None
@@ -46,6 +46,12 @@ class User:
     def free_slot(self) -> str:
         """A slot without a key, else the first."""
         return next((slot for slot in SLOTS if not self.value(f"{slot}_FP")), SLOTS[0])
+
+
+def without_path(arn: str) -> str:
+    """An ARN of IAM as far as Snowflake tells it: a role's name is unique in its account, whatever its path."""
+    kind, _, name = arn.partition("/")
+    return f"{kind}/{name.rpartition('/')[2]}"
 
 
 def describe_user(session: Session, name: str) -> User | None:
