@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import signal
 import subprocess
@@ -65,14 +64,7 @@ def run_with(folder: Path, command: Sequence[str]) -> int:
     platform = Platform(folder, fixed_ports=PORTS)
     if not platform.warehouse.process():
         raise StepFailed("check of the platform", "it does not run; `make up` starts it")
-    # The connection `local` is the administrator's, for the connector and the Snowflake CLI.
-    file = folder / "connections.toml"
-    file.touch(mode=0o600)
-    login = {name: value for name, value in platform.login().items() if isinstance(value, (str, int))}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in login.items()]
-    file.write_text("\n".join(["[local]", *lines, ""]))
-    environment = platform.operator_environment() | {"SNOWFLAKE_HOME": str(folder)}
-    return subprocess.run(command, env=environment, check=False).returncode
+    return subprocess.run(command, env=platform.tools_environment(), check=False).returncode
 
 
 def _how_to_connect(platform: Platform) -> str:

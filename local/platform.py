@@ -138,6 +138,15 @@ class Platform:
 
     # --- clients
 
+    def tools_environment(self) -> dict[str, str]:
+        """Lead AWS tools to the stand-in, and those of Snowflake to the connection `local`, which is ADMIN's."""
+        file = self.folder / "connections.toml"
+        file.touch(mode=0o600)
+        login = {name: value for name, value in self.login().items() if isinstance(value, (str, int))}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in login.items()]
+        file.write_text("\n".join(["[local]", *lines, ""]))
+        return self.operator_environment() | {"SNOWFLAKE_HOME": str(self.folder)}
+
     def client(self, service: str) -> Any:
         """A boto3 client with the operator's credentials."""
         return boto3.session.Session().client(
