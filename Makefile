@@ -26,7 +26,7 @@ down: ## stop what `make up` started; its data stays in build/local
 ##@ Check it
 .PHONY: test lint format snapshots bench
 test: setup lint ## all checks and all tests
-	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup ## ruff, types, SQL
 	$(BIN)/ruff check .
@@ -60,8 +60,11 @@ NAMED = $(if $(filter command line environment,$(origin ENV)),,$(error Which env
 # A new value of Recheck each time: what somebody changed in Snowflake is found and repaired although nothing is new.
 RECHECK = $(foreach stack,Secrets Snowflake,--parameters $(ENV)-$(stack):Recheck=$(shell date -u +%Y-%m-%dT%H:%M:%SZ))
 
+# The local platform's stand-ins instead of the clouds, while `make up` runs.
+AT = $(if $(filter local,$(ENV)),$(BIN)/python -m local with )
+
 deploy diff destroy: setup ## cdk deploy | diff | destroy of one environment: make deploy ENV=dev
-	$(NAMED)cdk $@ '$(ENV)/*' $(if $(filter deploy,$@),$(RECHECK))
+	$(NAMED)$(AT)cdk $@ '$(ENV)/*' $(if $(filter deploy,$@),$(RECHECK))
 
 snowflake-bootstrap: setup ## write the SQL an ACCOUNTADMIN runs; SNOWFLAKE_ACCOUNT=… also makes the deployer's login
 	@$(NAMED)$(BIN)/python -m stacks.snowflake_bootstrap $(ENV) $(if $(SNOWFLAKE_ACCOUNT),--make-login --account $(SNOWFLAKE_ACCOUNT))
@@ -69,9 +72,9 @@ snowflake-bootstrap: setup ## write the SQL an ACCOUNTADMIN runs; SNOWFLAKE_ACCO
 snowflake-plan: setup ## write all that a deploy does in Snowflake as one .sql; VALUES="name=value …" fills what only a deploy knows
 	@$(NAMED)$(BIN)/python -m stacks.snowflake_plan $(ENV) $(VALUES:%=--value %) $(if $(DEPLOYED),--deployed)
 
-# The local platform's stand-ins instead of the clouds, while `make up` runs.
-snowflake-diff: setup ## show what a deploy would change in Snowflake; exit code 0 nothing, 2 something, 1 error
-	@$(NAMED)$(if $(filter local,$(ENV)),$(BIN)/python -m local with )$(BIN)/python -m stacks.snowflake_diff $(ENV) $(VALUES:%=--value %) $(if $(CONNECTION),--connection $(CONNECTION),$(if $(filter local,$(ENV)),--connection local))
+# `python -m stacks.snowflake_diff ENV` exits with 0 none, 2 differences, 1 error; GNU make with 2 whenever it is not 0.
+snowflake-diff: setup ## show what a deploy would change in Snowflake; exit codes: python -m stacks.snowflake_diff -h
+	@$(NAMED)$(AT)$(BIN)/python -m stacks.snowflake_diff $(ENV) $(VALUES:%=--value %) $(if $(CONNECTION),--connection $(CONNECTION),$(if $(filter local,$(ENV)),--connection local))
 
 ##@ Set it up
 .PHONY: setup lock clean

@@ -7,11 +7,12 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.markup import escape
 
@@ -23,6 +24,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # `make up` keeps its ports; the demo and the tests take free ones, so that all can run side by side.
 PORTS = (14566, 14567)
+
+
+HOW_TO_GO_ON = """The platform stays up, for a look at what went wrong and for another try.
+  logs of the stand-ins, functions and tasks: {logs}
+  roll back a stack that an update left halfway: .venv/bin/python -m local with cdk rollback local/Snowflake
+  deploy again, after a repair: make deploy ENV=local
+  stop: make down"""
 
 
 def demo(console: Console, folder: Path) -> None:
@@ -42,14 +50,21 @@ def up(console: Console, folder: Path) -> None:
     """Start the platform, deploy to it, leave it running, and say how to connect."""
     platform = Platform(folder, fixed_ports=PORTS)
     if platform.warehouse.process():
-        console.print("It runs already; `make down` stops it.")
+        console.print(
+            "It runs already, and nothing was deployed: `make deploy ENV=local` deploys to it, `make down` stops it."
+        )
     else:
         try:
             Demo(platform, console).deploy()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StepFailed) and error.step == "cdk deploy":
+                console.print(HOW_TO_GO_ON.format(logs=platform.logs), highlight=False, soft_wrap=True)
+                raise
             with uninterrupted():
                 platform.stop()
             raise
+        if drift := _drift(platform.outputs("Snowflake")):
+            console.print(drift, highlight=False, markup=False, soft_wrap=True)
     console.print(_how_to_connect(platform), highlight=False, markup=False, soft_wrap=True)
 
 
@@ -67,14 +82,23 @@ def run_with(folder: Path, command: Sequence[str]) -> int:
     return subprocess.run(command, env=platform.tools_environment(), check=False).returncode
 
 
+def _drift(outputs: Mapping[str, str]) -> str:
+    """What this deploy found changed by hand, and what it had no need to run; empty without any drift."""
+    if outputs["Drift"] == "none":
+        return ""
+    return f"Drift: {outputs['Drift']} (files without a change: {outputs['SkippedFiles']})"
+
+
 def _how_to_connect(platform: Platform) -> str:
-    login = ", ".join(f"{name}={value!r}" for name, value in platform.login().items())
+    # A procedure needs a warehouse.
+    arguments = platform.login() | {"warehouse": platform.environment.warehouse}
+    login = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     exports = "\n".join(
         f"  export {name}={shlex.quote(value)}"
         for name, value in sorted(platform.operator_environment().items())
         if name.startswith("AWS_") or name == "NODE_EXTRA_CA_CERTS"
     )
-    secret = platform.outputs("Secrets")["ApiTokenSecretArn"]
+    secret = _token_secret(platform)
     token = f"boto3.client('secretsmanager').get_secret_value(SecretId='{secret}')['SecretString']"
     return f"""
 Snowflake, with .venv/bin/python:
@@ -89,6 +113,13 @@ Web role, at another port after each start: {platform.web_url() or "starting; se
   its token, after the exports above:
   .venv/bin/python -c "import boto3; print({token})"
 Logs: {platform.logs}"""
+
+
+def _token_secret(platform: Platform) -> str:
+    try:
+        return platform.outputs("Secrets")["ApiTokenSecretArn"]
+    except (ClientError, KeyError):  # after a failed deploy
+        return "<output ApiTokenSecretArn of stack local-Secrets, once that is deployed>"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ class LocalEnvironment:
     login: str
     database: str
     config_schema: str
+    warehouse: str
     image: str
 
     @classmethod
@@ -33,5 +34,6 @@ class LocalEnvironment:
             login=snowflake.get("login", "workload_identity"),
             database=snowflake["database"],
             config_schema=snowflake["config_schema"],
+            warehouse=snowflake["warehouse"],
             image=values["image"]["uri"],
         )

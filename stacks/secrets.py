@@ -45,7 +45,10 @@ class SecretsStack(cdk.Stack):
             )
 
             cdk.CfnOutput(self, "ApiTokenSecretArn", value=self.api_token.secret.secret_arn)
+            cdk.CfnOutput(self, "WebLoginDrift", value=self.web_login.drift)
 
+        # What somebody had changed by hand and this deploy repaired, or left alone.
+        cdk.CfnOutput(self, "RunnerLoginDrift", value=self.worker_login.drift)
         if self.worker_login.secret:
             cdk.CfnOutput(self, "RunnerLoginSecretArn", value=self.worker_login.secret.secret_arn)
 

@@ -106,16 +106,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     from stacks.environment import read_environment
     from stacks.environment_errors import EnvironmentFileError
+    from stacks.example_names import warning, with_warning
 
     try:
         environment = read_environment(ROOT / "environments" / f"{options.environment}.toml")
         public_key = _public_key(environment, options)
         output = options.output or ROOT / "build" / f"snowflake-bootstrap-{options.environment}.sql"
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(render(environment, public_key))
+        output.write_text(with_warning(environment, render(environment, public_key)))
     except (BootstrapError, EnvironmentFileError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    if text := warning(environment):
+        print(f"Warning: {text}.", file=sys.stderr)
     print(f"{output}: run it once as ACCOUNTADMIN, then deploy.")
     if environment.snowflake.login == "workload_identity":
         print(f"The deployer logs in as IAM role {environment.role_arn(environment.deployer_role_name)}: no secret.")

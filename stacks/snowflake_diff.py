@@ -90,6 +90,7 @@ def _login(side: SnowflakeSide, request: Request, session: Session, secrets: Sec
         return
     for statement in login.changes(request, found, key):
         yield f"~ user {name}: {_shortened(statement)}"
+    yield from (f"! {sentence}" for sentence in login.left_alone(found, name))
     held = {str(row["role"]).upper() for row in session.run(f"SHOW GRANTS TO USER {name}", f"roles of {name}")}
     if role.upper() not in held:
         yield f"~ user {name}: would be granted role {role}"
@@ -124,6 +125,10 @@ def _scripts(side: SnowflakeSide, session: Session, secrets: SecretFacts) -> Ite
         yield from _file(file)
     for one in found.leftovers:
         yield f"- {one.made}: no file makes it any more, would be dropped"
+    for sentence in dict.fromkeys(sentence for file in found.files for sentence in file.reports):
+        yield f"! {sentence}"
+    if found.refused:
+        yield f"! the deploy would be refused: {found.refused}"
 
 
 def _file(file: plan.FilePlan) -> Iterator[str]:
@@ -205,9 +210,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SnowflakeError,
         ValueError,
     ) as error:
-        print(error, file=sys.stderr)
+        print(f"{error}\nError: exit code {ERROR}.", file=sys.stderr)
         return ERROR
-    print("\n".join(lines) or "No differences.")
+    print("\n".join([*lines, f"Differences: exit code {DIFFERENT}."] if lines else ["No differences."]))
     return DIFFERENT if lines else SAME
 
 

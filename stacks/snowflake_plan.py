@@ -21,6 +21,7 @@ from snowgate.sql_folder import SqlFolderError
 from stacks import snowflake_bootstrap
 from stacks.deployed_outputs import OutputsError, deployed_outputs
 from stacks.environment import Environment, read_environment
+from stacks.example_names import warning, with_warning
 from stacks.snowflake_side import ROOT, Placeholder, SnowflakeSide, environment_file, pair, read_side
 
 _SECRET = re.compile(r"\$\{secret:(\w+)\}")
@@ -177,10 +178,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = plan(environment, values, read_side(environment, {}, outputs))
         output = options.output or ROOT / "build" / f"snowflake-plan-{environment.name}.sql"
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        output.write_text(with_warning(environment, text), encoding="utf-8")
     except (OutputsError, SqlFolderError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    if said := warning(environment):
+        print(f"Warning: {said}.", file=sys.stderr)
     left = sorted(set(_VARIABLE.findall(text)))
     first = f"fill in {', '.join(left)}, then " if left else ""
     print(f"{output}: {first}run it as ACCOUNTADMIN.")

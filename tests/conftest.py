@@ -9,7 +9,11 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and all end-to-end tests: what they start is started once."""
+    """Keep a file's tests in one process, and all end-to-end tests: what they start is started once.
+
+    The long ones come first, so that no process has to wait for one at the end.
+    """
+    items.sort(key=lambda item: item.path.parent.name != "end_to_end" and item.get_closest_marker("long") is None)
     for item in items:
         room = item.path.parent.name
         group = room if room == "end_to_end" else str(item.path)

@@ -122,4 +122,5 @@ def _user(record: Record) -> list[list[Any]]:
     for key in ("RSA_PUBLIC_KEY", "RSA_PUBLIC_KEY_2"):
         text = record.get(key)
         rows += [[key, text, "null", ""], [f"{key}_FP", users.fingerprint(text) if text else None, "null", ""]]
+    rows.append(["DISABLED", show_kinds.true(record.get("DISABLED")), "false", ""])
     return [*rows, ["HAS_WORKLOAD_IDENTITY", identity, "false", ""]]

@@ -7,6 +7,8 @@ anything runs.
 
 from __future__ import annotations
 
+import re
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
@@ -61,6 +63,7 @@ def parse(sql: str) -> exp.Expr:
     except (ParseError, TokenError) as error:
         raise _syntax_error(error, sql) from None
     if not isinstance(tree, STATEMENTS):
+        _refuse_query(reader)
         raise unsupported(reader.peek().value)
     tree.meta["or_alter"] = or_alter
     check(tree, sql)
@@ -74,6 +77,14 @@ def _without_or_alter(reader: Reader) -> tuple[str, bool]:
         return reader.sql, False
     blank = " " * (third.end - second.start)  # places in errors stay right
     return reader.sql[: second.start] + blank + reader.sql[third.end :], True
+
+
+def _refuse_query(reader: Reader) -> None:
+    """Raise what is wrong in the query of a CREATE … AS, which sqlglot gives up as a whole."""
+    as_ = next((token for token in reader.tokens if token.is_word("AS")), None)
+    if reader.peek().is_word("CREATE") and as_ is not None:
+        blank = re.sub(r"[^\n]", " ", reader.sql[: as_.end])  # places in errors stay right
+        parse(blank + reader.sql[as_.end :])
 
 
 def _syntax_error(error: Exception, sql: str) -> SnowflakeError:

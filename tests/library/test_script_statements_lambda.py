@@ -129,7 +129,7 @@ def test_a_file_without_a_full_header_is_refused(text, said):
 def test_a_transaction_is_refused_outside_bodies(statement):
     with pytest.raises(ScriptError, match=rf"010.sql line 3: '{statement}' is refused, because DDL commits"):
         parse("010.sql", f"{HEADER}\n{statement};\nSELECT 1;")
-    body = f"{HEADER}CREATE PROCEDURE P AS $$\n{statement};\n$$;"
+    body = f"{HEADER}-- Makes and drops: PROCEDURE D.S.P()\nCREATE PROCEDURE P AS $$\n{statement};\n$$;"
     assert len(parse("010.sql", body).statements) == 1
 
 

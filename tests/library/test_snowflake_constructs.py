@@ -30,7 +30,7 @@ PLACE = {"database": "DB", "schema": "CONFIG", "warehouse": "WH", "role": "DEPLO
 def sql(tmp_path: Path) -> Path:
     folder = tmp_path / "sql"
     folder.mkdir()
-    (folder / "010_table.sql").write_text(HEADER + "CREATE TABLE IF NOT EXISTS {{ database }}.T (ID NUMBER);\n")
+    (folder / "010_table.sql").write_text(HEADER + "CREATE TABLE IF NOT EXISTS {{ database }}.CONFIG.T (ID NUMBER);\n")
     return folder
 
 
@@ -142,7 +142,7 @@ def test_scripts_are_rendered_at_synth_and_what_the_deploy_knows_travels_as_a_va
     )
     texts = {file.name: file.read_text() for file in Path(app.outdir).rglob("*.sql")}
     assert texts == {
-        "010_table.sql": HEADER + "CREATE TABLE IF NOT EXISTS DB.T (ID NUMBER);\n",
+        "010_table.sql": HEADER + "CREATE TABLE IF NOT EXISTS DB.CONFIG.T (ID NUMBER);\n",
         "020_url.sql": VIEW + "SELECT '${url}' FROM DB.T;\n",
     }
 

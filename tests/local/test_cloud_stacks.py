@@ -92,6 +92,14 @@ def test_an_update_that_fails_is_sent_back(probe: Probe) -> None:
     assert probe.notes() == [("Create", None), ("Update", "probe"), ("Update", "probe")]
 
 
+def test_continuing_a_rollback_takes_an_empty_list_of_resources_as_the_cdk_cli_sends_it(probe: Probe) -> None:
+    probe.cloud.deploy("continued", probe.resource(fails="Update"))
+    with pytest.raises(StackFailed):  # the way back is an Update too, and fails as well
+        probe.cloud.deploy("continued", probe.resource(fails="Update", size=2))
+    probe.cloud.client("cloudformation").continue_update_rollback(StackName="continued", ResourcesToSkip=[])
+    probe.notes()
+
+
 def test_a_network_stack_has_the_attributes_that_the_cdk_asks_for(cloud: CloudServer) -> None:
     vpc, subnet = {"Ref": "Vpc"}, {"Ref": "Subnet"}
     rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "10.0.0.0/16"}

@@ -304,6 +304,8 @@ def test_unnamed_columns_are_named_by_their_text(connection: snowflake.connector
         ("DROP TABLE MISSING", 2003),
         ("CREATE TABLE REQUESTS (A NUMBER)", 2002),
         ("SELEC 1", 1003),
+        ("CREATE OR REPLACE VIEW V AS SELEC 1", 1003),
+        ("CREATE TABLE C AS SELEC 1", 1003),
         ("SELECT 1 FROM", 1003),
         ("SELECT FOO(1)", 2140),
         ("SELECT 1/0", 100051),

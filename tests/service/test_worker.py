@@ -219,8 +219,8 @@ def test_the_connection_test_tells_for_each_hop_whether_it_works(start, warehous
     assert bad.wait(30) == 1
     lines = bad.log.read_text().splitlines()
     hops = {line.split(":")[0]: line for line in lines}
-    assert "works" in hops["Secrets Manager"]
-    assert "works" in hops["Snowflake"]
+    assert "works" in hops["Snowflake login"]
+    assert "works" in hops["Snowflake queue"]
     assert "DOES NOT WORK" in hops["S3"]
 
 

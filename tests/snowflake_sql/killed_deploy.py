@@ -1,8 +1,8 @@
 """Run deploys in processes that end with SIGKILL after a given statement.
 
-Each line on standard input is a job: `events` for the handler, `kill_after`, a number of statements or null, and
-`changing`, whether only those count that change something beside the deploy's record. One line on standard output
-answers it: how many statements were counted if it ended by itself, else null. What takes long to
+Each line on standard input is a job: `events` for the handler and `kill_after`, a number of statements or null. One
+line on standard output answers it: how many statements were sent if it ended by itself, else null. Statements that
+only look do not count: a kill after one leaves what a kill after the statement before it leaves. What takes long to
 import is imported once and each job runs in a fork; the connector's threads bear no fork, so each imports it by itself.
 """
 
@@ -15,6 +15,8 @@ import time
 import boto3
 
 from snowgate.lambdas.snowflake_deployer import handler
+
+LOOKS = ("SELECT", "SHOW", "DESC", "USE")
 
 
 class Context:
@@ -47,14 +49,14 @@ def main():
 
 
 def run(job, writer):
-    sent = count_statements(job["kill_after"], changing=job["changing"])
+    sent = count_statements(job["kill_after"])
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for event in job["events"]:
         handler.handler(event, Context())
     os.write(writer, str(len(sent)).encode())
 
 
-def count_statements(kill_after, *, changing):
+def count_statements(kill_after):
     from snowgate.lambdas.snowflake_deployer import connection
 
     sent, original = [], connection.Session.run
@@ -63,17 +65,13 @@ def count_statements(kill_after, *, changing):
         try:
             return original(self, statement, place, **options)
         finally:
-            if not changing or is_change(statement):
+            if not statement.startswith(LOOKS):
                 sent.append(statement)
             if len(sent) == kill_after:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     connection.Session.run = counted
     return sent
-
-
-def is_change(statement):
-    return not statement.startswith(("SELECT", "SHOW", "DESC", "USE")) and ".DEPLOYMENT." not in statement
 
 
 if __name__ == "__main__":

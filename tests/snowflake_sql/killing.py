@@ -26,13 +26,9 @@ class Killer:
             [sys.executable, script], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, events, kill_after=None, *, changing=False):
-        """How many statements a deploy sent, or None if it was killed before its end.
-
-        With `changing` only those count that change something beside the deploy's own record.
-        """
-        job = {"events": events, "kill_after": kill_after, "changing": changing}
-        self._process.stdin.write(json.dumps(job) + "\n")
+    def run(self, events, kill_after=None):
+        """How many statements a deploy sent that do more than look, or None if it was killed before its end."""
+        self._process.stdin.write(json.dumps({"events": events, "kill_after": kill_after}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         assert answer, self._process.wait(5)
@@ -48,17 +44,26 @@ def create_events(system):
     return [system.event("Create", resource, properties) for resource, properties in system.resources()]
 
 
-def deployed_after_kill(system, killer, after, *, changing=False):
+def deployed_after_kill(system, killer, after):
     """The state after a deploy that was killed and sent again.
 
     How often outcomes are written down depends on the clock: a deploy may end before its last number comes.
     """
     events = create_events(system)
-    killer.run(events, after, changing=changing)
+    killer.run(events, after)
     system.aws.answers.clear()
     killer.run(events)
     assert answers(system, events) == ["SUCCESS"] * 3, (after, system.aws.answers)
     return end_state(system)
+
+
+def forget(system):
+    """Drop all of a system: each change of the stand-in's catalogue writes the whole of it."""
+    names = system.names
+    drops = [f"DATABASE {names['database']}", f"WAREHOUSE {names['warehouse']}"]
+    drops += [f"INTEGRATION {names[name]}" for name in ("api_integration", "external_access")]
+    drops += [f"ROLE {names[name]}" for name in ("owner_role", "runner_role")]
+    system.warehouse.run(*(f"DROP {drop.replace(' ', ' IF EXISTS ', 1)}" for drop in drops))
 
 
 def update_event(system, old, new):

@@ -149,10 +149,15 @@ def command(*arguments):
 
 def test_the_command_writes_the_file_and_says_what_to_do(tmp_path):
     output = tmp_path / "b.sql"
-    code, said, _ = command("prod", "--output", str(output))
+    code, said, errors = command("prod", "--output", str(output))
+    warning = (
+        "environments/prod.toml still names the example accounts 111122223333 and MYORG-MYACCOUNT: put yours in before "
+        "anybody runs this file."
+    )
+    assert errors == f"Warning: {warning}\n"
     assert code == 0
     assert said.splitlines()[0] == f"{output}: run it once as ACCOUNTADMIN, then deploy."
-    assert output.read_text() == bootstrap.render(PROD, None)
+    assert output.read_text() == f"-- {warning}\n\n{bootstrap.render(PROD, None)}"
 
 
 @pytest.mark.parametrize(

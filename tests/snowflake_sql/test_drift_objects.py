@@ -237,8 +237,8 @@ def test_grants_that_a_replace_took_come_back_and_ownership_is_left_alone(place)
     place.run("CREATE OR REPLACE VIEW V AS SELECT 1 AS A")
     assert held(place.session, made) == []
     assert sorted(give_back(place.session, made, before)) == [
-        f"{made} had lost SELECT for ROLE {place.role}",
-        f"{made} had lost SELECT for ROLE {other}",
+        f"{made} had lost SELECT for ROLE {place.role}, repaired",
+        f"{made} had lost SELECT for ROLE {other}, repaired",
     ]
     assert held(place.session, made) == before
 
@@ -248,7 +248,7 @@ def test_grants_on_programs_come_back(place):
     place.run(f"GRANT USAGE ON PROCEDURE P(NUMBER, VARCHAR) TO ROLE {place.role}")
     before = held(place.session, made)
     place.run(PROCEDURE.format(body="3"))
-    assert give_back(place.session, made, before) == [f"{made} had lost USAGE for ROLE {place.role}"]
+    assert give_back(place.session, made, before) == [f"{made} had lost USAGE for ROLE {place.role}, repaired"]
 
 
 def test_another_error_than_that_it_is_gone_is_not_swallowed(standing, monkeypatch):

@@ -8,6 +8,7 @@ from snowgate.lambdas.snowflake_deployer import connection
 from snowgate.lambdas.snowflake_deployer.connection import StatementFailed
 
 PARTS = 4
+pytestmark = pytest.mark.long
 LOOKS = ("SELECT", "SHOW", "DESC", "USE")
 MORE = """
 -- Makes and drops: VIEW {{ database }}.{{ config_schema }}.V_MORE

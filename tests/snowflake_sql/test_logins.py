@@ -75,11 +75,34 @@ def test_what_differs_is_repaired_and_nothing_else(account, capsys):
     account.account.rows("REVOKE ROLE RUNNER FROM USER DRIFTED")
     account.account.rows("ALTER USER DRIFTED UNSET RSA_PUBLIC_KEY")
     changes(capsys)
-    assert not account.update("DRIFTED", SecretArn=secret).reason
+    outcome = account.update("DRIFTED", old={"SecretArn": secret}, SecretArn=secret)
+    assert outcome.data["Drift"] == (
+        "USER DRIFTED had lost role RUNNER; USER DRIFTED: DEFAULT_ROLE was PUBLIC; "
+        "USER DRIFTED: RSA_PUBLIC_KEY was another key"
+    )
     assert changes(capsys) == ["login DRIFTED", "login DRIFTED"]  # ALTER USER, GRANT ROLE
     assert account.described("DRIFTED")["DEFAULT_ROLE"] == "RUNNER"
     with account.connect(fields):
         pass
+
+
+def test_a_disabled_user_is_reported_and_stays_disabled(account, capsys):
+    secret = account.make("PAUSED")
+    account.account.rows("ALTER USER PAUSED SET DISABLED = TRUE")
+    changes(capsys)
+    outcome = account.update("PAUSED", SecretArn=secret)
+    assert outcome.data["Drift"] == (
+        "USER PAUSED is disabled: it cannot log in; ALTER USER PAUSED SET DISABLED = FALSE brings it back"
+    )
+    assert changes(capsys) == []
+    account.account.rows("ALTER USER PAUSED SET DISABLED = FALSE")
+    assert account.update("PAUSED", SecretArn=secret).data["Drift"] == "none"
+
+
+def test_a_user_that_was_dropped_is_made_again_and_named(account):
+    secret = account.make("DROPPED")
+    account.account.rows("DROP USER DROPPED")
+    assert account.update("DROPPED", SecretArn=secret).data["Drift"] == "USER DROPPED was missing"
 
 
 def test_another_role_replaces_the_one_before(account):

@@ -93,6 +93,12 @@ def test_the_status_view_tells_waiting_and_processing_times(system):
     assert (float(row["WAITED_SECONDS"]), float(row["PROCESSING_SECONDS"])) == (2.0, 1.5)
 
 
+def test_a_request_that_is_planned_for_later_has_not_waited_yet(system):
+    insert(system, RUN_AT=FUTURE)
+    (row,) = system.run("SELECT WAITED_SECONDS FROM V_REPORT_STATUS")
+    assert row["WAITED_SECONDS"] == 0
+
+
 def test_the_metrics_tell_rates_times_failures_and_backlog(system):
     for seconds in (1, 2, 3, 4):
         started = f"DATEADD('SECOND', -{seconds}, SYSDATE())"

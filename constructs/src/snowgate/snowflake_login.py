@@ -23,7 +23,8 @@ class SnowflakeLogin(Construct):
     the one before works until the next rotation.
 
     ``environment`` is what the service's containers read, and whoever ``grant_login`` let log in waits for the user.
-    A new ``recheck`` makes the deploy look at the user and its secret although nothing changed.
+    A new ``recheck`` makes the deploy look at the user and its secret although nothing changed; ``drift`` says what it
+    found changed by somebody else.
 
     Raises:
         ValueError: an identity without an account.
@@ -71,6 +72,7 @@ class SnowflakeLogin(Construct):
                 **({"Recheck": recheck} if recheck else {}),
             },
         )
+        self.drift = self.user.get_att_string("Drift")
         if self.secret:
             self._let_write(deployer, self.secret)
             rotation = SnowflakeRotation(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from .connection import Session
+from .creations import creation
 from .deadline import Deadline
 from .grants import Grant, give_back, held
 from .ledger import Ledger, Recorded, State
@@ -17,37 +17,14 @@ from .notes import NotedSession, Notes
 from .objects import Made
 from .observe import Observer
 from .redaction import Secrets
+from .role_grants import GRANTS, RoleGrants
 from .statements import Script, Statement, fill_secrets
 from .table_columns import bring_columns
 from .task_graph import paused, repair_stream, run_patiently
 
-_CREATE = re.compile(
-    r"CREATE\s+(?P<replace>OR\s+REPLACE\s+|OR\s+ALTER\s+)?(?:(?:SECURE|TRANSIENT|EXTERNAL(?=\s+FUNCTION))\s+)*"
-    r"(?P<kind>NETWORK\s+RULE|EXTERNAL\s+ACCESS\s+INTEGRATION|\w+)\s+(?P<absent>IF\s+NOT\s+EXISTS\s+)?(?P<name>[\w.$]+)",
-    re.IGNORECASE,
-)
-
 
 class NotMade(RuntimeError):
     """A file ran and its header names something that is not there."""
-
-
-class Creation(NamedTuple):
-    """What a CREATE statement makes, if the header names it; whether it replaces, and whether only if absent."""
-
-    made: Made | None
-    replaces: bool
-    if_absent: bool
-
-
-def creation(statement: str, makes: tuple[Made, ...]) -> Creation | None:
-    """Read a CREATE statement; None for all others."""
-    found = _CREATE.match(statement)
-    if not found:
-        return None
-    kind, ending = " ".join(found["kind"].upper().split()), f".{found['name'].upper()}"
-    made = next((one for one in makes if one.kind == kind and f".{one.name}".endswith(ending)), None)
-    return Creation(made, bool(found["replace"]), bool(found["absent"]))
 
 
 class FileRun:
@@ -63,11 +40,14 @@ class FileRun:
         deadline: Deadline,
         secrets: Secrets,
         values: Mapping[str, str],
+        roles: RoleGrants,
+        keeps: bool,
     ) -> None:
         self._script, self._ledger, self._values = script, ledger, values
         self._session, self._scripts_session, self._deadline = session, scripts_session, deadline
         self._notes = Notes(ledger, deadline, secrets, planned=len(script.statements))
         self._noted = NotedSession(session, self._notes)
+        self._roles, self._keeps = roles, keeps
         self._repaired: list[str] = []
 
     def run(self, digest: str, state: State) -> list[str]:
@@ -87,20 +67,27 @@ class FileRun:
         with self._notes:
             self._run_statements()
             for made in script.makes:
-                self._repaired += give_back(self._noted, made, before[made])
+                if made.kind != GRANTS:
+                    self._repaired += give_back(self._noted, made, before[made])
             found = self._look()
         self._ledger.record(found, place)
         return self._repaired
 
     def _held(self, made: Made, state: State) -> list[Grant]:
-        """The grants that a replacement may take away, with those that an unfinished one before has taken."""
+        """The grants that a replacement may take away, with those that an unfinished one before, or a DROP by hand,
+        has taken; what a role had lost and held beyond, for its own record.
+        """
+        if made.kind == GRANTS:
+            return self._roles.unfinished(made, keeps=self._keeps)
         replaced = any(
             one and one.replaces and one.made == made
             for one in (creation(statement.text, self._script.makes) for statement in self._script.statements)
         )
-        grants = held(self._session, made) if replaced else []
-        lost = [grant for one in state.objects if str(one.made) == str(made) for grant in one.grants]
-        return grants + [grant for grant in lost if grant not in grants]
+        now = held(self._session, made)
+        # If it is there, what is there decides: somebody may have revoked a grant on purpose.
+        taken = [one for one in state.objects if str(one.made) == str(made) and (now is None or one.facts is None)]
+        grants = now or [] if replaced else []
+        return grants + [grant for one in taken for grant in one.grants if grant not in grants]
 
     def _run_statements(self) -> None:
         tasks = [made for made in self._script.makes if made.kind == "TASK"]
@@ -151,5 +138,7 @@ class FileRun:
                     f"{self._script.name} ran, and {made}, which its header names, is not there: correct the header or "
                     "the statement that makes it."
                 )
-            found.append(Recorded(made, self._script.name, at, facts, []))
+            if made.kind == GRANTS:
+                facts = self._roles.record(made, facts, keeps=self._keeps)
+            found.append(Recorded(made, self._script.name, at, facts, held(self._session, made) or []))
         return found

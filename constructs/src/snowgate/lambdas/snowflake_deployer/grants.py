@@ -14,15 +14,15 @@ Grant = dict[str, str]
 _PLAIN = re.compile(r"[A-Z_][A-Z0-9_$]*")
 
 
-def held(session: Session, made: Made) -> list[Grant]:
-    """The grants on an object, without its OWNERSHIP; none if it does not exist or cannot have any."""
+def held(session: Session, made: Made) -> list[Grant] | None:
+    """The grants on an object, without its OWNERSHIP; None if it does not exist or the role may not see it."""
     if made.kind == "GRANTS TO ROLE":
         return []
     try:
         rows = session.run(f"SHOW GRANTS ON {_named(made)}", f"grants on {made}", changes=False)
     except StatementFailed as error:
         if error.errno in GONE:
-            return []
+            return None
         raise
     return sorted((_grant(row) for row in rows if row["privilege"] != "OWNERSHIP"), key=lambda grant: [*grant.values()])
 
@@ -31,14 +31,23 @@ def give_back(session: Session, made: Made, before: list[Grant]) -> list[str]:
     """Grant again what was held before and is not any more, and say so in one sentence for each grant.
 
     Raises:
-        StatementFailed: a grant was refused, for example because its grantee is gone; the message names it.
+        StatementFailed: a grant was refused for another reason than that its grantee is gone; the message names it.
     """
-    missing = [grant for grant in before if grant not in held(session, made)] if before else []
-    for grant in missing:
-        option = " WITH GRANT OPTION" if grant["option"] == "true" else ""
-        given = f"{grant['privilege']} ON {_named(made)} TO {grant['to']} {_quoted(grant['grantee'])}{option}"
+    now = held(session, made) or [] if before else []
+    return [_give_back(session, made, grant) for grant in before if grant not in now]
+
+
+def _give_back(session: Session, made: Made, grant: Grant) -> str:
+    option = " WITH GRANT OPTION" if grant["option"] == "true" else ""
+    given = f"{grant['privilege']} ON {_named(made)} TO {grant['to']} {_quoted(grant['grantee'])}{option}"
+    lost = f"{made} had lost {grant['privilege']} for {grant['to']} {grant['grantee']}"
+    try:
         session.run(f"GRANT {given}", f"give back {given}")
-    return [f"{made} had lost {grant['privilege']} for {grant['to']} {grant['grantee']}" for grant in missing]
+    except StatementFailed as error:
+        if error.errno not in GONE:
+            raise
+        return f"{lost}, not repaired: the grantee is gone"
+    return f"{lost}, repaired"
 
 
 def _named(made: Made) -> str:

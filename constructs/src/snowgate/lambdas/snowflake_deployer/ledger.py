@@ -62,7 +62,8 @@ class Attempt:
 class Recorded(NamedTuple):
     """An object of the record.
 
-    Without facts, its file has begun and not ended; then ``grants`` are those that it had before.
+    ``grants`` are those on the object. Without facts, its file has begun and not ended; then ``grants`` are those that
+    it had before, and for a role's grants two sets of facts: what it had lost, and what it held beyond the record.
     """
 
     made: Made

@@ -6,6 +6,7 @@ the JSON secret into which the key pair goes that is made here.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from .deployer_login import Login, LoginError, passphrase_of
 from .patience import once_allowed
 from .pem import UnusableKey
 from .request import Properties, Request
-from .user import User, describe_user, without_path
+from .user import SLOTS, User, describe_user, without_path
 
 EXISTS = 2002
 
@@ -27,6 +28,7 @@ def apply(request: Request) -> dict[str, str]:
     """Make the user or bring it to its properties; its login goes into the secret once Snowflake has taken the key.
 
     Only what differs is changed. A key that the secret already holds for this user stays, so that running tasks go on.
+    ``Drift`` says what somebody else had changed, and what stays so because it may be on purpose, or ``none``.
     """
     properties = request.properties
     name = identifier(properties.text("User"), "User")
@@ -40,10 +42,12 @@ def apply(request: Request) -> dict[str, str]:
             owner_mark.check(request, "user", name, found.comment)
             for statement in changes(request, found, key):
                 session.run(statement, f"login {name}")
-        _grant(session, request, name)
+        held = _grant(session, request, name)
         if secret:
             secret.write(session.login)
-    return {"User": name}
+    drift = _drift(request, found, key, held) + (left_alone(found, name) if found else [])
+    print(json.dumps({"level": "info", "login": name, "drift": drift}))
+    return {"User": name, "Drift": "; ".join(drift) or "none"}
 
 
 def delete(request: Request) -> None:
@@ -73,28 +77,58 @@ def changes(request: Request, found: User, key: str | None) -> list[str]:
     A key goes into a slot that is free. The other way of logging in is taken from the user, but not yet by the update
     that changes the way: the tasks that run meanwhile, and those of a rollback, log in by the way before.
     """
-    user, differ = request.properties.text("User"), {}
-    for name, value in _defaults(request.properties).items():
-        if found.value(name) != value:
-            differ[name] = value
-    if found.value("TYPE").upper() != "SERVICE":  # another type may have a password
-        differ["TYPE"] = "SERVICE"
-    if found.comment != owner_mark.mark(request):
-        differ["COMMENT"] = literal(owner_mark.mark(request))
-    superfluous: list[str] = []
-    if key is None:
-        if found.identity != without_path(request.properties.text("IdentityArn")):
-            differ["WORKLOAD_IDENTITY"] = _identity(request.properties)
-        superfluous = found.slots_in_use
-    else:
-        if pem.fingerprint(key) not in found.fingerprints:
-            differ[found.free_slot] = literal(key)
-        superfluous = ["WORKLOAD_IDENTITY"] if found.has_identity else []
+    user, differ = request.properties.text("User"), _differences(request, found, key)
+    other_way = ["WORKLOAD_IDENTITY"] if found.has_identity else []
+    superfluous = found.slots_in_use if key is None else other_way
     clauses = " ".join(f"{name} = {value}" for name, value in differ.items())
     statements = [f"ALTER USER {user} SET {clauses}"] if differ else []
     if superfluous and not _changes_way(request):
         statements.append(f"ALTER USER {user} UNSET {', '.join(superfluous)}")
     return statements
+
+
+def left_alone(found: User, name: str) -> list[str]:
+    """What keeps the user from logging in and no deploy changes: it may be on purpose."""
+    if found.value("DISABLED").lower() != "true":
+        return []
+    return [f"USER {name} is disabled: it cannot log in; ALTER USER {name} SET DISABLED = FALSE brings it back"]
+
+
+def _differences(request: Request, found: User, key: str | None) -> dict[str, str]:
+    """What ALTER USER … SET must set, by the name of the clause."""
+    differ = {name: value for name, value in _defaults(request.properties).items() if found.value(name) != value}
+    if found.value("TYPE").upper() != "SERVICE":  # another type may have a password
+        differ["TYPE"] = "SERVICE"
+    if found.comment != owner_mark.mark(request):
+        differ["COMMENT"] = literal(owner_mark.mark(request))
+    if key is None:
+        if found.identity != without_path(request.properties.text("IdentityArn")):
+            differ["WORKLOAD_IDENTITY"] = _identity(request.properties)
+    elif pem.fingerprint(key) not in found.fingerprints:
+        differ[found.free_slot] = literal(key)
+    return differ
+
+
+def _drift(request: Request, found: User | None, key: str | None, held: set[str]) -> list[str]:
+    """What is not as the last deploy left it: of the first deploy nothing can be said, and a new name is a new one."""
+    name, old = request.properties.text("User"), request.old
+    if old is None or old.text("User", "").upper() != name.upper():
+        return []
+    if found is None:
+        return [f"USER {name} was missing"]
+    before = dataclasses.replace(request, properties=Properties(name, {**request.properties.values, **old.values}))
+    role = before.properties.text("Role")
+    lost = [] if role.upper() in held else [f"USER {name} had lost role {role}"]
+    # A user of an earlier release has another comment; the other way of logging in is the new properties' wish.
+    expected = {"COMMENT", *(("WORKLOAD_IDENTITY", *SLOTS) if _changes_way(request) else ())}
+    changed = [clause for clause in _differences(before, found, key) if clause not in expected]
+    return lost + [f"USER {name}: {clause} was {_shown(found, clause)}" for clause in changed]
+
+
+def _shown(found: User, clause: str) -> str:
+    """A property as it was found; a key is only ever missing."""
+    value = found.identity if clause == "WORKLOAD_IDENTITY" else found.value(clause)
+    return "another key" if clause in SLOTS else value or "empty"
 
 
 def _create(session: Session, request: Request, key: str | None) -> None:
@@ -110,8 +144,8 @@ def _create(session: Session, request: Request, key: str | None) -> None:
         ) from error
 
 
-def _grant(session: Session, request: Request, user: str) -> None:
-    """Give the user its role, and take the one that it had by the properties before."""
+def _grant(session: Session, request: Request, user: str) -> set[str]:
+    """Give the user its role, take the one of the properties before, and tell the roles that it was found with."""
     role = identifier(request.properties.text("Role"), "Role")
     rows = session.run(f"SHOW GRANTS TO USER {user}", f"roles of {user}", changes=False)
     held = {str(row["role"]).upper() for row in rows}
@@ -128,6 +162,7 @@ def _grant(session: Session, request: Request, user: str) -> None:
     old = _old_role(request, user, role)
     if old and old.upper() in held:
         session.run(f"REVOKE ROLE {identifier(old, 'Role')} FROM USER {user}", f"login {user}")
+    return held
 
 
 def _defaults(properties: Properties) -> dict[str, str]:

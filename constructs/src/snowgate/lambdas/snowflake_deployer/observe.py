@@ -10,6 +10,9 @@ from typing import Any
 from .connection import GONE, Session, StatementFailed, literal
 from .objects import Made
 
+# A fact that stays another one when the object over it has been made anew.
+ANEW = "external id of its integration"
+
 Row = dict[str, Any]
 Facts = dict[str, str]
 
@@ -174,7 +177,7 @@ class Observer:
             return {}
         rows = self._show(f"DESC INTEGRATION {found[1]}", made)
         ids = [_text(row["property_value"]) for row in rows if row["property"] == "API_AWS_EXTERNAL_ID"]
-        return {"external id of its integration": ids[0] if ids else ""}
+        return {ANEW: ids[0] if ids else ""}
 
     def _network_rule(self, made: Made) -> Facts | None:
         facts = self._in_schema(made)

@@ -7,16 +7,18 @@ from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
-from . import statements
+from . import owners, statements
 from .connection import GONE, Session, StatementFailed, connect, identifier
 from .file_run import FileRun
+from .grants import held
 from .ledger import Ledger, Recorded
 from .ledger_tables import LedgerTables, use_warehouse
 from .lock import locked
 from .notes import NotedSession, Notes
-from .observe import Observer
-from .plan import UNCHANGED, judge, leftovers, stack_key
+from .observe import ANEW, Observer
+from .plan import DRIFTED, UNCHANGED, Outlook, judge, leftovers, refusal, stack_key
 from .request import Properties, Request
+from .role_grants import GRANTS, RoleGrants
 from .smoke import run_smoke
 from .sql_asset import SecretValue, file_digest, read_scripts, read_secrets
 from .statements import Script, Statement
@@ -80,8 +82,9 @@ def delete(request: Request) -> None:
         if not ledger.read().objects:
             return
         with locked(session, tables, request.deadline, deployment=request.id, stack=stack):
-            made = reversed(ledger.read().objects)
-            Deployment(request, session, ledger).drop("delete", [one for one in made if not one.made.kept])
+            made = [one for one in reversed(ledger.read().objects) if not one.made.kept]
+            Deployment(request, session, ledger).drop("delete", made)
+            ledger.forget(made, "forget what was dropped")
 
 
 class Deployment:
@@ -92,30 +95,46 @@ class Deployment:
         self._scripts_session: Session | None = None
 
     def run(self, scripts: list[Script], values: dict[str, SecretValue]) -> Result:
-        """Bring everything to the files."""
+        """Bring everything to the files.
+
+        Raises:
+            OwnerChanged: a file that is to run touches what another role owns; nothing was changed.
+        """
         state = self._ledger.read()
         observer = Observer(self._session)
-        count, skipped, drift = 0, 0, list[str]()
+        gone = leftovers(scripts, state)
+        foreign = owners.foreign(state, observer) | owners.hidden(self._session, scripts, state, observer)
+        outlook = Outlook(RoleGrants(scripts, state, observer, gone), foreign)
+        versions = {name: value.version for name, value in values.items()}
+        digests = {script.name: file_digest(script, versions) for script in scripts}
+        plans = [judge(script, digests[script.name], state, observer, outlook) for script in scripts]
+        dropped = [one for one in gone if not one.made.kept]
+        if refused := refusal(plans, dropped, outlook):
+            raise owners.OwnerChanged(f"Nothing was changed. {refused}")
+        count, skipped, said = 0, 0, list[str]()
+        keeps = all(plan.change in (DRIFTED, UNCHANGED) or not _grants(plan.script) for plan in plans)
         with ExitStack() as stack:
-            for script in scripts:
-                digest = file_digest(script, {name: value.version for name, value in values.items()})
-                plan = judge(script, digest, state, observer)
+            for plan, script in zip(plans, scripts, strict=True):
+                if count:
+                    # What ran before may have mended it, or taken a grant.
+                    plan = judge(script, digests[script.name], state, Observer(self._session), outlook)
+                said += plan.reports
                 if plan.change == UNCHANGED:
                     skipped += 1
                     continue
                 print(json.dumps({"level": "info", "file": script.name, "change": plan.change, "drift": plan.drift}))
-                drift += plan.drift + self._file_run(script, values, stack).run(digest, state)
+                mended = self._file_run(script, values, stack, outlook.roles, keeps).run(digests[script.name], state)
+                left = judge(script, digests[script.name], state, Observer(self._session), outlook).drift
+                said += [f"{one}, {'not ' if one in left and ANEW not in one else ''}repaired" for one in plan.drift]
+                said += mended
                 count += len(script.statements)
-                observer = Observer(self._session)
-        gone = leftovers(scripts, state)
-        self.drop("leftovers", [one for one in gone if not one.made.kept])
+        self.drop("leftovers", dropped)
+        self._settle(outlook.roles, keeps, anew=bool(count or gone))
         self._ledger.forget(gone, "forget what no file makes any more")
-        if count or gone:
-            self._settle()
-        return Result(count, skipped, drift)
+        return Result(count, skipped, list(dict.fromkeys(said)))
 
     def drop(self, name: str, objects: list[Recorded]) -> None:
-        """Drop objects in this order and take them off the record; ``name`` stands for a file in the history."""
+        """Drop objects in this order; the caller forgets them; ``name`` stands for a file in the history."""
         if not objects:
             return
         drops = [Statement(number, 0, one.made.drop) for number, one in enumerate(objects, 1)]
@@ -126,19 +145,31 @@ class Deployment:
         with notes, paused(noted, self._request.deadline, tasks, []) if tasks else nullcontext():
             for drop in drops:
                 notes.noted(drop, self._session, partial(self._drop, drop), dict.fromkeys(GONE, "GONE"))
-        self._ledger.forget(objects, "forget what was dropped")
 
     def _drop(self, drop: Statement) -> list[dict[str, Any]]:
         return run_patiently(self._session, self._request.deadline, drop.text, drop.text)
 
-    def _settle(self) -> None:
-        """Look at everything again, because a later file may have changed what an earlier one made."""
+    def _settle(self, roles: RoleGrants, keeps: bool, *, anew: bool) -> None:
+        """Look at everything again, because a later file may have changed what an earlier one made; if nothing ran,
+        only at the grants on each object, which would be lost with it.
+        """
         observer = Observer(self._session)
-        found = [(one, observer.observe(one.made)) for one in self._ledger.read().objects]
-        changed = [one._replace(facts=facts) for one, facts in found if facts and one.facts and facts != one.facts]
-        self._ledger.record(changed, "write down what the later files changed")
+        changed = []
+        for one in self._ledger.read().objects:
+            if one.facts is None:
+                continue
+            facts = (observer.observe(one.made) or one.facts) if anew else one.facts
+            if anew and one.made.kind == GRANTS:
+                facts = roles.record(one.made, facts, keeps=keeps)
+            grants = held(self._session, one.made)
+            now = one._replace(facts=facts, grants=one.grants if grants is None else grants)
+            if now != one:
+                changed.append(now)
+        self._ledger.record(changed, "write down what is there now")
 
-    def _file_run(self, script: Script, values: dict[str, SecretValue], stack: ExitStack) -> FileRun:
+    def _file_run(
+        self, script: Script, values: dict[str, SecretValue], stack: ExitStack, roles: RoleGrants, keeps: bool
+    ) -> FileRun:
         request = self._request
         if self._scripts_session is None:
             # The files' own session: what they USE and SET is nothing to the record, and only a deploy that runs one
@@ -154,6 +185,8 @@ class Deployment:
             deadline=request.deadline,
             secrets=request.secrets,
             values={name: value.text for name, value in values.items()},
+            roles=roles,
+            keeps=keeps,
         )
 
 
@@ -165,6 +198,10 @@ def _record(properties: Properties, resource: Request) -> tuple[LedgerTables, st
 
 def _role(properties: Properties) -> str:
     return identifier(properties.text("Role"), "Role")
+
+
+def _grants(script: Script) -> bool:
+    return any(made.kind == GRANTS for made in script.makes)
 
 
 def _cut(sentences: list[str]) -> str:

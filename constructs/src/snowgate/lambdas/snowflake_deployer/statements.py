@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .creations import unnamed
 from .objects import HeaderError, Made, read_made
 
 # What may stand between two statements or inside one without ending it, longest form first. An opening without its
@@ -82,7 +83,8 @@ def parse(name: str, text: str) -> Script:
 
     Raises:
         ScriptError: a string, name, body or comment is not closed; the header lacks a ``-- Makes and drops:`` or a
-            ``-- Makes and keeps:`` line, or one of these names no object; a statement opens or ends a transaction.
+            ``-- Makes and keeps:`` line, or one of these names no object; a statement opens or ends a transaction, or
+            creates an object that the header does not name.
     """
     makes = tuple(_made(name, text))
     statements = tuple(split(name, text))
@@ -100,6 +102,12 @@ def parse(name: str, text: str) -> Script:
                 f"{name} line {statement.line}: {statement.first_line!r} is refused, because DDL commits what is open: "
                 "take the transaction into a procedure and CALL it."
             )
+    for index, created in unnamed([statement.text for statement in statements], makes):
+        raise ScriptError(
+            f"{name} line {statements[index].line}: no line of the header names what this statement makes, so that it "
+            f"would be neither watched nor dropped: add '-- Makes and drops: {created}', or '-- Makes and keeps: …' if "
+            "it outlives the stack."
+        )
     return Script(name, makes, statements)
 
 

@@ -49,7 +49,12 @@ def steps(session: Session, made: Made, wanted: list[Column], found: list[dict[s
             yield from _changes(session, made, column, there[column.name])
     for name in there.keys() - {column.name for column in wanted}:
         if wanted:
-            yield Step(None, f"{made}: column {name} is not in the file; it stays")
+            yield Step(None, stays_sentence(made, name))
+
+
+def stays_sentence(made: Made, name: str) -> str:
+    """What is said of a column that only the table has."""
+    return f"{made}: column {name} is not in the file; it stays"
 
 
 def _addition(session: Session, made: Made, column: Column) -> Step:

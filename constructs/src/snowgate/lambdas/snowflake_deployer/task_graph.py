@@ -169,7 +169,7 @@ def repair_stream(session: Session, made: Made, statement: str) -> str:
     text, count = _STREAM.subn("CREATE OR REPLACE STREAM ", statement, count=1)
     if not count:
         raise ValueError(f"{made}: a stale stream is replaced by its CREATE STREAM; given was {statement[:80]!r}.")
-    before = held(session, made)
+    before = held(session, made) or []
     session.run(text, f"replace stale {made}")
     give_back(session, made, before)
     return f"{made} was stale and has been replaced: changes between its old offset and now are not in it"
