@@ -9,7 +9,7 @@ import time
 import pytest
 from conftest import TOKEN, TOKEN_SECRET, Context
 
-from snowgate.lambdas.snowflake_deployer import connection, smoke
+from snowgate.lambdas.snowflake_deployer import connection, scripts, smoke
 from stacks.snowflake_bootstrap import make_key_pair
 
 TABLES = {"REPORT_CONFIG", "REPORT_AUDIT_LOG", "REPORT_DELIVERY", "TRIGGER_LOG"}
@@ -435,6 +435,25 @@ def test_a_rotated_secret_runs_its_file_again_and_no_other(deployed, monkeypatch
     assert answer["Status"] == "SUCCESS", answer["Reason"]
     assert int(answer["Data"]["Skipped"]) == len(deployed.rendered()) - 1
     assert "CANARY" not in json.dumps(answer)
+
+
+def test_a_secret_that_is_rotated_during_a_deploy_ends_up_in_snowflake(deployed, monkeypatch):
+    read, seen = scripts.read_secrets, []
+
+    def rotated_after_the_first_look(*arguments):
+        found = read(*arguments)
+        seen.append(found["api_token"].text)
+        deployed.aws.secrets[TOKEN_SECRET] = "the-token-after-rotation"
+        return found
+
+    monkeypatch.setitem(deployed.aws.secrets, TOKEN_SECRET, "the-token-before-rotation")
+    monkeypatch.setattr(scripts, "read_secrets", rotated_after_the_first_look)
+    answer = deployed.update("Scripts", deployed.scripts_properties(Smoke=""))
+
+    assert answer["Status"] == "SUCCESS", answer["Reason"]
+    assert seen == ["the-token-before-rotation", "the-token-after-rotation", "the-token-after-rotation"]
+    tried = "SELECT COUNT(DISTINCT FILE_DIGEST) AS N FROM DEPLOYMENT.DEPLOYMENT_HISTORY WHERE FILE_NAME LIKE '080%'"
+    assert deployed.run(tried)[0]["N"] == 3
 
 
 def test_a_warehouse_that_is_not_there_leads_to_the_bootstrap(system):

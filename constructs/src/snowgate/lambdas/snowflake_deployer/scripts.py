@@ -35,6 +35,10 @@ class Result(NamedTuple):
     skipped: int
     drift: list[str]
 
+    def followed_by(self, later: Result) -> Result:
+        """What both have done; the files left alone are those of the later one."""
+        return Result(self.statements + later.statements, later.skipped, self.drift + later.drift)
+
 
 def apply(request: Request) -> dict[str, str]:
     """Run every file that changed, was not completed or has drifted; then drop what no file makes any more; then call
@@ -44,13 +48,15 @@ def apply(request: Request) -> dict[str, str]:
     """
     properties = request.properties
     scripts = read_scripts(properties, request.deadline)
-    values = read_secrets(properties, scripts, request.deadline, request.secrets)
     with connect(request.secrets, request.deadline, role=_role(properties)) as session:
         use_warehouse(session, properties.text("Warehouse"))
         tables, stack = _record(properties, request)
         with locked(session, tables, request.deadline, deployment=request.id, stack=stack):
             ledger = Ledger(session, tables, stack=stack, deployment=request.id)
-            result = Deployment(request, session, ledger).run(scripts, values)
+            result, values = Result(0, 0, []), None
+            # A rotation asks for no lock: a value that it has exchanged meanwhile is put in once more.
+            while (found := read_secrets(properties, scripts, request.deadline, request.secrets)) != values:
+                result, values = result.followed_by(Deployment(request, session, ledger).run(scripts, found)), found
             if smoke := properties.text("Smoke", ""):
                 run_smoke(session, request.deadline, smoke)
     return {
