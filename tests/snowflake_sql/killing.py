@@ -57,15 +57,6 @@ def deployed_after_kill(system, killer, after):
     return end_state(system)
 
 
-def forget(system):
-    """Drop all of a system: each change of the stand-in's catalogue writes the whole of it."""
-    names = system.names
-    drops = [f"DATABASE {names['database']}", f"WAREHOUSE {names['warehouse']}"]
-    drops += [f"INTEGRATION {names[name]}" for name in ("api_integration", "external_access")]
-    drops += [f"ROLE {names[name]}" for name in ("owner_role", "runner_role")]
-    system.warehouse.run(*(f"DROP {drop.replace(' ', ' IF EXISTS ', 1)}" for drop in drops))
-
-
 def update_event(system, old, new):
     """What CloudFormation sends for an update of the scripts."""
     return system.event(

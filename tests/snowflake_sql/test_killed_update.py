@@ -1,10 +1,10 @@
 """An update that is killed after any of its statements and run again loses no row, no offset and no grant."""
 
 import pytest
-from killing import answers, create_events, end_state, forget, update_event
+from killing import answers, create_events, end_state, update_event
 from small_files import FIRST, SECOND
 
-PARTS = 4
+PARTS = 8
 pytestmark = pytest.mark.long
 
 
@@ -51,5 +51,4 @@ def test_killed_after_any_statement_it_loses_nothing(prepared, killer, part):
         assert answers(system, [update]) == ["SUCCESS"], (after, system.aws.answers)
         if (state := found(system)) != expected:
             wrong.append((after, state))
-        forget(system)
     assert wrong == []
