@@ -13,6 +13,7 @@ import uuid
 import zipfile
 from contextlib import contextmanager
 
+import boto3
 import pytest
 import snowflake.connector
 from fake_aws import FakeAws
@@ -200,6 +201,12 @@ class Deployment:
         return {"user": secret["user"], "password": None, "authenticator": "SNOWFLAKE_JWT", "private_key": key} | {
             "role": secret["role"]
         }
+
+
+@pytest.fixture(autouse=True)
+def own_session(monkeypatch):
+    """Let each test's AWS clients read the environment anew: boto3 keeps the credentials that it found first."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 @pytest.fixture(scope="session")

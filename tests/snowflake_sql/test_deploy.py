@@ -260,7 +260,10 @@ def test_the_containers_can_log_in_and_the_key_stays_over_deploys(system):
     login = json.loads(system.aws.secrets[secret])
     assert set(login) >= {"account", "user", "private_key", "database", "warehouse", "schema", "role"}
     again = system.request("Create", "Login", system.login_properties())
-    assert (again["Status"], again["Data"]) == ("SUCCESS", {"User": system.names["runner_user"]})
+    assert (again["Status"], again["Data"]) == (
+        "SUCCESS",
+        {"User": system.names["runner_user"], "Drift": "none"},
+    )
     assert json.loads(system.aws.secrets[secret]) == login
     who = system.run("SELECT CURRENT_USER() AS U, CURRENT_ROLE() AS R", **system.runner())
     assert who == [{"U": system.names["runner_user"], "R": system.names["runner_role"]}]
