@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
+
+# One Node for jsii and the CDK CLI, as the Makefile has it: an older one prints warnings where output is compared.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

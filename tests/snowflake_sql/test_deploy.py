@@ -162,8 +162,9 @@ def test_a_delete_of_what_was_never_deployed_succeeds(prepared):
 
 
 def test_a_failing_statement_is_named_and_what_ran_before_stays(system):
+    header = f"-- Makes and drops: VIEW {system.config}.BROKEN\n"
     more = "\nSELECT 1;\n\nCREATE OR REPLACE VIEW BROKEN AS\nSELECT * FROM NOWHERE;\n"
-    changed = {"030_views.sql": system.files["030_views.sql"] + more}
+    changed = {"030_views.sql": header + system.files["030_views.sql"] + more}
     answer = system.update("Scripts", system.scripts_properties(changed))
     assert answer["Status"] == "FAILED"
     assert re.search(r"030_views.sql statement \d+, line ", answer["Reason"])

@@ -141,7 +141,7 @@ def test_before_the_first_deploy_everything_is_new(system):
     users = [f"+ user {name}: would be made" for name in (system.names.runner_user, system.names.web_user)]
     integration = f"+ API integration {system.names.api_integration}: would be made"
     files = [f"+ {path.name}: new, would run" for path in sorted(sql_lint.SQL_FILES.glob("[0-9]*.sql"))]
-    expected = [*users, integration, *files]
+    expected = [*users, integration, *files, "Differences: exit code 2."]
     assert len(lines) == len(expected)
     assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True))
 
@@ -193,8 +193,9 @@ def test_a_changed_file_is_named_with_its_statements_and_so_is_what_nothing_make
     assert (code, errors) == (2, "")
     assert lines[0] == "~ 050_trigger.sql: changed, would run 8 statements"
     assert re.fullmatch(r"    statement 7, line \d+: CREATE OR ALTER TASK ECS_TRIGGER_TASK", lines[1])
-    left = [line for line in lines[2:] if line.endswith("no file makes it any more, would be dropped")]
-    assert len(left) == len(lines) - 2
+    assert lines[-1] == "Differences: exit code 2."
+    left = [line for line in lines[2:-1] if line.endswith("no file makes it any more, would be dropped")]
+    assert len(left) == len(lines) - 3
     assert f"- NETWORK RULE {system.names.database}.CONFIG.SERVICE_EGRESS: no file makes it any more" in "\n".join(left)
 
 

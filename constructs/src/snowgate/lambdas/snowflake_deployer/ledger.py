@@ -64,6 +64,7 @@ class Recorded(NamedTuple):
 
     ``grants`` are those on the object. Without facts, its file has begun and not ended; then ``grants`` are those that
     it had before, and for a role's grants two sets of facts: what it had lost, and what it held beyond the record.
+    ``settled`` means that it was looked at after the last file of its deploy, which may have changed it too.
     """
 
     made: Made
@@ -71,6 +72,7 @@ class Recorded(NamedTuple):
     position: int
     facts: Facts | None
     grants: list[Grant]
+    settled: bool = False
 
     @property
     def key(self) -> str:
@@ -101,7 +103,7 @@ def read(session: Session, tables: LedgerTables, stack: str) -> State:
             changes=False,
         )
         made = session.run(
-            f"SELECT KIND, NAME, KEPT, FILE_NAME, POSITION, FACTS, GRANTS FROM {tables.objects} {where} "
+            f"SELECT KIND, NAME, KEPT, FILE_NAME, POSITION, FACTS, GRANTS, SETTLED FROM {tables.objects} {where} "
             "ORDER BY FILE_NAME, POSITION",
             "read the recorded objects",
             changes=False,
@@ -122,6 +124,7 @@ def read(session: Session, tables: LedgerTables, stack: str) -> State:
             int(row["POSITION"]),
             json.loads(row["FACTS"]) if row["FACTS"] else None,
             json.loads(row["GRANTS"]) if row["GRANTS"] else [],
+            bool(row["SETTLED"]),
         )
         for row in made
     ]
@@ -180,7 +183,7 @@ class Ledger:
         """
         if not objects:
             return
-        names = ("KIND", "NAME", "KEPT", "FILE_NAME", "POSITION", "FACTS", "GRANTS")
+        names = ("KIND", "NAME", "KEPT", "FILE_NAME", "POSITION", "FACTS", "GRANTS", "SETTLED")
         rows = [
             (
                 one.made.kind,
@@ -190,6 +193,7 @@ class Ledger:
                 one.position,
                 None if one.facts is None else json.dumps(one.facts, sort_keys=True),
                 json.dumps(one.grants) if one.grants else None,
+                one.settled,
             )
             for one in objects
         ]

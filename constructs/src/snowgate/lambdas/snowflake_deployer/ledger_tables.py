@@ -72,7 +72,7 @@ class LedgerTables:
             f"CREATE TABLE IF NOT EXISTS {self.objects} ("
             "STACK VARCHAR NOT NULL, KIND VARCHAR NOT NULL, NAME VARCHAR NOT NULL, KEPT BOOLEAN NOT NULL, "
             "FILE_NAME VARCHAR NOT NULL, POSITION NUMBER(38, 0) NOT NULL, FACTS VARCHAR, GRANTS VARCHAR, "
-            "DEPLOYMENT_ID VARCHAR NOT NULL, RECORDED_AT TIMESTAMP_NTZ NOT NULL) "
+            "SETTLED BOOLEAN NOT NULL, DEPLOYMENT_ID VARCHAR NOT NULL, RECORDED_AT TIMESTAMP_NTZ NOT NULL) "
             "COMMENT = 'What the deploys have made, and what Snowflake said about it then'",
             # With its row at once: two rows would be two locks. There is no IF NOT EXISTS for it.
             f"CREATE TABLE {self.lock} COMMENT = 'Who deploys now' AS SELECT CAST(NULL AS VARCHAR) AS HOLDER, "

@@ -157,18 +157,20 @@ class Deployment:
 
     def _settle(self, roles: RoleGrants, keeps: bool, *, anew: bool) -> None:
         """Look at everything again, because a later file may have changed what an earlier one made; if nothing ran,
-        only at the grants on each object, which would be lost with it.
+        and no deploy before was ended on its way here, only at the grants on each object, which would be lost with it.
         """
         observer = Observer(self._session)
+        objects = self._ledger.read().objects
+        anew = anew or not all(one.settled for one in objects)
         changed = []
-        for one in self._ledger.read().objects:
+        for one in objects:
             if one.facts is None:
                 continue
             facts = (observer.observe(one.made) or one.facts) if anew else one.facts
             if anew and one.made.kind == GRANTS:
                 facts = roles.record(one.made, facts, keeps=keeps)
             grants = held(self._session, one.made)
-            now = one._replace(facts=facts, grants=one.grants if grants is None else grants)
+            now = one._replace(facts=facts, grants=one.grants if grants is None else grants, settled=True)
             if now != one:
                 changed.append(now)
         self._ledger.record(changed, "write down what is there now")
