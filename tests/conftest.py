@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,19 @@ import pytest
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # around, and so before, xdist's own, which reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Keep a file's tests in one process, and all end-to-end tests: what they start is started once.
 
-    The long ones come first, so that no process has to wait for one at the end.
+    The long ones come first, each where there is room, so that no process has to wait for one at the end.
     """
     items.sort(key=lambda item: item.path.parent.name != "end_to_end" and item.get_closest_marker("long") is None)
     for item in items:
         room = item.path.parent.name
         group = room if room == "end_to_end" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        if item.get_closest_marker("long") is None:
+            item.add_marker(pytest.mark.xdist_group(group))
+    yield
 
 
 @pytest.fixture(scope="session")

@@ -51,13 +51,13 @@ def run(session: Session, tree: exp.Expr, parameters: Any = None) -> pa.Table:
 def _sql(session: Session, tree: exp.Expr, parameters: Any) -> str:
     """The tree as DuckDB's SQL.
 
-    In an open transaction a wrong name must not break it, so it is bound elsewhere first.
+    In a transaction that goes on after it a wrong name must not break it, so it is bound elsewhere first.
     """
     cursor = session.connection.cursor()
     transformed = cursor._transform(tree.copy(), parameters).transform(_qualify_macro, copy=False)  # noqa: SLF001
     sql = _text(transformed)
     dml = isinstance(tree, (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge))
-    if dml and session.transaction is not None and session.transaction.begun:
+    if dml and session.transaction is not None and session.transaction.begun and not session.transaction.own:
         with session.duck.cursor() as other:
             other.execute(f"EXPLAIN {sql}", parameters if transformed.find(exp.Placeholder) else None)
     return sql

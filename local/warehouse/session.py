@@ -51,11 +51,15 @@ class Change:
 
 @dataclass
 class Transaction:
-    """What a transaction holds: whether DuckDB's has begun, the ranges of streams it has read, what it has changed."""
+    """What a transaction holds: whether DuckDB's has begun, the ranges of streams it has read, what it has changed.
+
+    One of a single statement's `own` ends with that statement, however it goes.
+    """
 
     id: int = field(default_factory=time.time_ns)
     begun: bool = False
     broken: str | None = None
+    own: bool = False
     streams: dict[str, tuple[int, int]] = field(default_factory=dict)
     consumed: set[str] = field(default_factory=set)
     changes: list[Change] = field(default_factory=list)
@@ -82,14 +86,26 @@ class Session:
         self.current_query_id = ""
         self.depth = 0
         self.deadline: float | None = None
-        self._variables: dict[str, str | None] = {}  # DuckDB's variables as they are set; ROLLBACK leaves them
+        self._variables: dict[str, str] = {}  # DuckDB's variables as they are set; ROLLBACK leaves them
+        self._wanted: dict[str, str] = {}  # and as the statement that runs needs them
         self.busy = threading.RLock()
         self.clock = datetime.datetime.now(datetime.UTC)
 
     @property
     def duck(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB's connection."""
-        return self.connection._duck_conn  # noqa: SLF001
+        """DuckDB's connection, with the variables of the statement that runs.
+
+        Many statements never ask for it, and setting the variables takes longer than most of those.
+        """
+        duck = self.connection._duck_conn  # noqa: SLF001
+        # In a broken transaction DuckDB takes nothing but ROLLBACK.
+        if self._wanted and not (self.transaction is not None and self.transaction.broken):
+            changed = {name: value for name, value in self._wanted.items() if self._variables.get(name) != value}
+            if changed:
+                duck.execute("; ".join(f"SET VARIABLE {name} = {value}" for name, value in changed.items()))
+            self._variables |= changed
+            self._wanted = {}
+        return duck
 
     @property
     def database(self) -> str | None:
@@ -122,8 +138,6 @@ class Session:
         """A new query id; and what CURRENT_USER(), SYSDATE() and their like return in this statement."""
         self.refuse_if_late()
         query_id = self.current_query_id = str(uuid.uuid4())
-        if self.transaction is not None and self.transaction.broken:
-            return query_id  # DuckDB takes nothing but ROLLBACK now
         values = {
             "_user": self.user,
             "_role": self.role,
@@ -134,10 +148,7 @@ class Session:
             "_last_query": self.last_query_id or None,
             "_query": query_id,
         }
-        changed = [(name, value) for name, value in values.items() if self._variables.get(name, "") != value]
-        if changed:
-            self.duck.execute("; ".join(f"SET VARIABLE {name} = {_literal(value)}" for name, value in changed))
-            self._variables |= changed
+        self._wanted |= {name: _literal(value) for name, value in values.items()}
         self.set_clock(datetime.datetime.now(datetime.UTC))
         return query_id
 
@@ -150,7 +161,7 @@ class Session:
         """What SYSDATE() and CURRENT_TIMESTAMP() return until the next statement."""
         self.clock = now
         text = now.strftime("%Y-%m-%d %H:%M:%S.%f")
-        self.duck.execute(f"SET VARIABLE _now = TIMESTAMP '{text}'; SET VARIABLE _now_tz = TIMESTAMPTZ '{text}+00'")
+        self._wanted |= {"_now": f"TIMESTAMP '{text}'", "_now_tz": f"TIMESTAMPTZ '{text}+00'"}
 
     def apply_time_zone(self) -> None:
         """Tell DuckDB the session's time zone. Raises 001008 for an unknown one."""
@@ -207,7 +218,7 @@ class Session:
         """Run a change of these tables: in the open transaction, else in one of its own that ends with it."""
         own = self.transaction is None and self.autocommit
         if self.transaction is None:
-            self.transaction = Transaction()
+            self.transaction = Transaction(own=own)
         transaction = self.transaction
         try:
             for table in sorted(tables):

@@ -45,7 +45,7 @@ def create_events(system):
 
 
 def deployed_after_kill(system, killer, after):
-    """The state after a deploy that was killed and sent again.
+    """The state after a deploy that was killed and sent again; the system is gone then.
 
     How often outcomes are written down depends on the clock: a deploy may end before its last number comes.
     """
@@ -54,7 +54,9 @@ def deployed_after_kill(system, killer, after):
     system.aws.answers.clear()
     killer.run(events)
     assert answers(system, events) == ["SUCCESS"] * 3, (after, system.aws.answers)
-    return end_state(system)
+    state = end_state(system)
+    system.remove()
+    return state
 
 
 def update_event(system, old, new):

@@ -51,4 +51,5 @@ def test_killed_after_any_statement_it_loses_nothing(prepared, killer, part):
         assert answers(system, [update]) == ["SUCCESS"], (after, system.aws.answers)
         if (state := found(system)) != expected:
             wrong.append((after, state))
+        system.remove()
     assert wrong == []
