@@ -97,15 +97,18 @@ class Session:
 
         Many statements never ask for it, and setting the variables takes longer than most of those.
         """
-        duck = self.connection._duck_conn  # noqa: SLF001
-        # In a broken transaction DuckDB takes nothing but ROLLBACK.
-        if self._wanted and not (self.transaction is not None and self.transaction.broken):
-            changed = {name: value for name, value in self._wanted.items() if self._variables.get(name) != value}
-            if changed:
-                duck.execute("; ".join(f"SET VARIABLE {name} = {value}" for name, value in changed.items()))
+        changed = {name: value for name, value in self._wanted.items() if self._variables.get(name) != value}
+        if changed:
+            self._bare.execute("; ".join(f"SET VARIABLE {name} = {value}" for name, value in changed.items()))
             self._variables |= changed
-            self._wanted = {}
-        return duck
+        self._wanted = {}
+        return self._bare
+
+    @property
+    def _bare(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB's connection as it is: a transaction that failed takes ROLLBACK and nothing else, no SET either."""
+        connection: duckdb.DuckDBPyConnection = self.connection._duck_conn  # noqa: SLF001
+        return connection
 
     @property
     def database(self) -> str | None:
@@ -191,7 +194,7 @@ class Session:
             return
         try:
             if transaction.broken:
-                self.duck.execute("ROLLBACK")
+                self._bare.execute("ROLLBACK")
                 raise SnowflakeError(
                     90231,
                     "25000",
@@ -199,7 +202,7 @@ class Session:
                     f"({transaction.broken}); it was rolled back. Snowflake would commit the rest.",
                 )
             if transaction.begun:
-                self.duck.execute("COMMIT")
+                self._bare.execute("COMMIT")
         finally:
             self.locks.release(self.id)
 
@@ -208,7 +211,7 @@ class Session:
         transaction, self.transaction = self.transaction, None
         try:
             if transaction is not None and transaction.begun:
-                self.duck.execute("ROLLBACK")
+                self._bare.execute("ROLLBACK")
         finally:
             if transaction is not None:
                 self.locks.release(self.id)
@@ -224,7 +227,7 @@ class Session:
             for table in sorted(tables):
                 self.locks.take(table, self.id, self._patience())
             if not transaction.begun:
-                self.duck.execute("BEGIN")
+                self._bare.execute("BEGIN")
                 transaction.begun = True
             yield transaction
         except BaseException as error:
@@ -259,8 +262,8 @@ class Session:
         transaction = self.transaction
         if transaction is None:
             return []
-        self.duck.execute("ROLLBACK")
-        self.duck.execute("BEGIN")
+        self._bare.execute("ROLLBACK")
+        self._bare.execute("BEGIN")
         changes, transaction.changes, transaction.broken = transaction.changes, [], None
         return changes
 
@@ -278,7 +281,7 @@ class Session:
     def _alive(self) -> bool:
         """Does DuckDB still accept statements in its transaction?"""
         try:
-            self.duck.execute("SELECT 1")
+            self._bare.execute("SELECT 1")
         except duckdb.Error:
             return False
         return True

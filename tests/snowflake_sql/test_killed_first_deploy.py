@@ -6,8 +6,8 @@ Every statement counts that does more than look, those about the deploy's lock a
 import pytest
 from killing import create_events, deployed_after_kill, end_state
 
-PARTS = 8
-pytestmark = pytest.mark.long
+PARTS = 4
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("part", range(PARTS))

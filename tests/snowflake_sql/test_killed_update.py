@@ -4,8 +4,8 @@ import pytest
 from killing import answers, create_events, end_state, update_event
 from small_files import FIRST, SECOND
 
-PARTS = 8
-pytestmark = pytest.mark.long
+PARTS = 4
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def small(prepared, killer):
