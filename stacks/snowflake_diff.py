@@ -104,6 +104,10 @@ def _integration(request: Request, session: Session) -> Iterator[str]:
         return
     for clause, sql in wanted.changes(found).items():
         yield f"~ API integration {wanted.name}: {clause} is {found.get(clause) or 'empty'}, would be {sql}"
+    if blocked := found.get("API_BLOCKED_PREFIXES"):
+        yield f"~ API integration {wanted.name}: API_BLOCKED_PREFIXES is {blocked}, would be empty"
+    if reason := wanted.unchangeable(found):
+        yield f"! the deploy would be refused: {reason}"
 
 
 def _scripts(side: SnowflakeSide, session: Session, secrets: SecretFacts) -> Iterator[str]:

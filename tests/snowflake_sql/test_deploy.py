@@ -246,6 +246,39 @@ def test_a_renamed_integration_is_made_before_the_old_one_goes(deployed):
     assert {row["name"] for row in deployed.warehouse.run(f"SHOW INTEGRATIONS LIKE '{old}%'")} == {f"{old}_2"}
 
 
+def test_after_a_renaming_no_deploy_misses_the_grant_on_the_old_integration(deployed):
+    old = deployed.names["api_integration"]
+    deployed.update("ApiIntegration", deployed.integration_properties() | {"Name": f"{old}_2"})
+    deployed.names["api_integration"] = f"{old}_2"
+    properties = deployed.scripts_properties()
+    assert deployed.update("Scripts", properties)["Data"]["Drift"] == "none"
+    integration, before = deployed.sent["ApiIntegration"]
+    deployed.request("Delete", "ApiIntegration", integration, PhysicalResourceId=before["PhysicalResourceId"])
+    for _ in range(2):
+        answer = deployed.update("Scripts", properties)
+        assert (answer["Data"]["Drift"], answer["Data"]["Statements"]) == ("none", "0")
+
+
+def test_what_the_new_version_drops_is_dropped_after_its_call_went_through(deployed):
+    stop = f"PROCEDURE {deployed.reporting}.STOP_ALL_TASKS()"
+    role = f"OPERATORS_{deployed.suffix}"
+    deployed.warehouse.run(f"CREATE ROLE {role}", f"GRANT USAGE ON {stop} TO ROLE {role}")
+    old = deployed.sent["Scripts"][0]
+    deployed.update("Scripts", old)  # which writes the grant down
+    new = deployed.scripts_properties({"060_operations.sql": None}, Smoke="SELECT NO_SUCH_COLUMN")
+    answer = deployed.update("Scripts", new)
+    assert (answer["Status"], "NO_SUCH_COLUMN" in answer["Reason"]) == ("FAILED", True)
+    back = deployed.request(
+        "Update", "Scripts", old, OldResourceProperties=new, PhysicalResourceId=answer["PhysicalResourceId"]
+    )
+    assert back["Status"] == "SUCCESS", back["Reason"]
+    held = deployed.warehouse.run(f"SHOW GRANTS TO ROLE {role}")
+    assert [(row["privilege"], "STOP_ALL_TASKS" in row["name"]) for row in held] == [("USAGE", True)]
+    # Once the call goes through, they go.
+    assert deployed.update("Scripts", new | {"Smoke": ""})["Status"] == "SUCCESS"
+    assert "STOP_ALL_TASKS" not in names(deployed, "PROCEDURES", deployed.reporting)
+
+
 def test_an_integration_with_new_prefixes_keeps_its_external_id(system):
     changed = system.integration_properties() | {"AllowedPrefixes": ["https://other.example.com/a/"]}
     answer = system.update("ApiIntegration", changed)

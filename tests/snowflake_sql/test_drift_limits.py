@@ -80,6 +80,31 @@ def test_an_object_of_another_owner_stops_its_own_file_and_no_other(small):
     assert send(small, changed)["Status"] == "SUCCESS"
 
 
+def test_an_object_of_another_owner_stays_another_owners_when_other_files_run(small):
+    by_admin(
+        small,
+        "GRANT OWNERSHIP ON VIEW {config}.V_OLD TO ROLE SYSADMIN COPY CURRENT GRANTS",
+        "GRANT SELECT ON VIEW {config}.V_OLD TO ROLE {owner_role}",
+    )
+    said = f"VIEW {small.config}.V_OLD belongs to SYSADMIN, not repaired"
+    more = {
+        "035_more.sql": f"-- Makes and drops: VIEW {small.config}.V_MORE\nUSE ROLE {{{{ owner_role }}}};\n"
+        f"CREATE OR REPLACE VIEW {small.config}.V_MORE AS SELECT 1 AS A;\n"
+    }
+    for files in (None, more, more, None, None):
+        answer = send(small, files)
+        assert answer["Status"] == "SUCCESS", answer["Reason"]
+        assert said in answer["Data"]["Drift"]
+
+
+def test_a_default_that_is_gone_is_named_until_it_is_back(small):
+    by_admin(small, "ALTER TABLE {config}.REQUEST ALTER COLUMN STATUS DROP DEFAULT")
+    said = f"TABLE {small.config}.REQUEST: column STATUS has the default NULL, the file says 'PENDING'"
+    for files in (None, {"030_views.sql": FIRST["030_views.sql"] + "\n-- x\nSELECT 1;\n"}, None):
+        assert send(small, files)["Data"]["Drift"].startswith(said)
+    assert again(small)["Statements"] == "0"
+
+
 def test_an_owner_that_can_be_seen_is_named(small):
     by_admin(
         small,

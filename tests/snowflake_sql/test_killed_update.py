@@ -2,7 +2,7 @@
 
 import pytest
 from killing import answers, create_events, end_state, update_event
-from small_files import FIRST, SECOND
+from small_files import FIRST, HEADER, SECOND, S
 
 PARTS = 4
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -53,3 +53,50 @@ def test_killed_after_any_statement_it_loses_nothing(prepared, killer, part):
             wrong.append((after, state))
         system.remove()
     assert wrong == []
+
+
+TWO_TASKS = FIRST | {
+    "050_task.sql": f"""
+-- Makes and drops: TASK {S}.UPPER_TASK
+-- Makes and drops: TASK {S}.LOWER_TASK
+{HEADER}
+USE WAREHOUSE {{{{ warehouse }}}};
+ALTER TASK IF EXISTS UPPER_TASK SUSPEND;
+CREATE OR ALTER TASK UPPER_TASK WAREHOUSE = {{{{ warehouse }}}} SCHEDULE = '60 MINUTE' AS SELECT 1;
+CREATE OR REPLACE TASK LOWER_TASK WAREHOUSE = {{{{ warehouse }}}} AFTER {S}.UPPER_TASK AS SELECT 1;
+ALTER TASK LOWER_TASK RESUME;
+ALTER TASK UPPER_TASK RESUME;
+"""
+}
+
+
+def test_killed_after_any_statement_it_lets_the_tasks_of_others_run_again(prepared, killer):
+    """Somebody's root precedes our task and somebody's child follows it."""
+    after, ended = 0, None
+    while ended is None:
+        after += 1
+        system = prepared()
+        system.files, system.smoke = TWO_TASKS, ""
+        events = create_events(system)
+        killer.run(events)
+        place, of = system.config, f"WAREHOUSE = {system.names['warehouse']}"
+        system.run(
+            f"ALTER TASK {place}.UPPER_TASK SUSPEND",
+            f"CREATE TASK {place}.ABOVE {of} SCHEDULE = '60 MINUTE' AS SELECT 1",
+            f"CREATE TASK {place}.BELOW {of} AFTER {place}.LOWER_TASK AS SELECT 1",
+            f"ALTER TASK {place}.LOWER_TASK ADD AFTER {place}.ABOVE",
+            *(f"ALTER TASK {place}.{name} RESUME" for name in ("BELOW", "UPPER_TASK", "ABOVE")),
+            role=system.names["owner_role"],
+        )
+        changed = {"050_task.sql": TWO_TASKS["050_task.sql"].replace("TASK AS SELECT 1", "TASK AS SELECT 2")}
+        update = update_event(system, events[-1]["ResourceProperties"], system.scripts_properties(changed))
+        ended = killer.run([update], after)
+        if ended is None:
+            killer.run([update])
+        assert answers(system, [update]) == ["SUCCESS"], (after, system.aws.answers)
+        tasks = {row["name"]: row for row in system.run(f"SHOW TASKS IN SCHEMA {place}")}
+        assert {row["state"] for row in tasks.values()} == {"started"}, (after, tasks)
+        assert "LOWER_TASK" in tasks["BELOW"]["predecessors"], after
+        assert system.run("SELECT SUSPENDED FROM DEPLOYMENT.DEPLOYMENT_LOCK") == [{"SUSPENDED": None}], after
+        system.remove()
+    assert after > 15

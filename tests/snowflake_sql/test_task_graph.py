@@ -23,7 +23,7 @@ class Graph:
 
     def __init__(self, session):
         suffix = uuid.uuid4().hex[:6].upper()
-        self.session, self.deadline = session, Deadline(Time())
+        self.session, self.deadline, self.noted = session, Deadline(Time()), {}
         self.warehouse, self.schema = f"GRAPH_W_{suffix}", f"GRAPH_{suffix}.S"
         self.tasks = [read_made(f"TASK {self.schema}.{name}", False) for name in ("ROOT", "CHILD")]
         self.file = [
@@ -49,11 +49,17 @@ class Graph:
 
     def deploy(self, statements=None, *, stops_before=None):
         file = statements or self.file
-        with paused(self.session, self.deadline, self.tasks, file):
+        with paused(self.session, self.deadline, self, self.tasks, file):
             for statement in file:
                 if statement == stops_before:
                     raise StatementFailed("the file failed", 1)
                 run_patiently(self.session, self.deadline, statement, "file")
+
+    def suspended(self):
+        return self.noted
+
+    def note_suspended(self, tasks):
+        self.noted = tasks
 
     def states(self):
         return {row["name"]: row["state"] for row in self.run(f"SHOW TASKS IN SCHEMA {self.schema}")}

@@ -48,6 +48,16 @@ class Wanted(NamedTuple):
         }
         return {clause: sql for clause, (value, sql) in should.items() if is_now.get(clause, "") != value}
 
+    def unchangeable(self, found: dict[str, str]) -> str:
+        """Why the integration cannot be brought to the properties; empty if it can."""
+        provider = found.get("API_PROVIDER", "").lower()
+        if provider == self.provider:
+            return ""
+        return (
+            f"integration {self.name} has the provider {provider or '(none)'}, wanted is {self.provider}, and "
+            "Snowflake cannot change it. Give the integration a new name: the new one is made before the old one goes."
+        )
+
 
 def apply(request: Request) -> dict[str, str]:
     """Make the integration or bring it to its properties, and give the two names that the role must trust.
@@ -134,13 +144,8 @@ def _made(session: Session, name: str) -> dict[str, str]:
 
 
 def _bring(session: Session, request: Request, wanted: Wanted, found: dict[str, str]) -> dict[str, str]:
-    provider = found.get("API_PROVIDER", "").lower()
-    if provider != wanted.provider:
-        raise PropertyError(
-            f"{request.properties.resource}: integration {wanted.name} has the provider {provider or '(none)'}, wanted "
-            f"is {wanted.provider}, and Snowflake cannot change it. Give the integration a new name: the new one is "
-            "made before the old one goes."
-        )
+    if reason := wanted.unchangeable(found):
+        raise PropertyError(f"{request.properties.resource}: {reason}")
     changes = wanted.changes(found)
     if changes:
         values = " ".join(f"{clause} = {sql}" for clause, sql in changes.items())

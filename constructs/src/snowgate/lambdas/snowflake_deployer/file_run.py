@@ -92,7 +92,7 @@ class FileRun:
     def _run_statements(self) -> None:
         tasks = [made for made in self._script.makes if made.kind == "TASK"]
         texts = [statement.text for statement in self._script.statements]
-        with paused(self._noted, self._deadline, tasks, texts) if tasks else nullcontext():
+        with paused(self._noted, self._deadline, self._ledger, tasks, texts) if tasks else nullcontext():
             try:
                 for statement in self._script.statements:
                     self._run_statement(statement)

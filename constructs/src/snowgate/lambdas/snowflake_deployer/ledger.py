@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -208,6 +208,28 @@ class Ledger:
             f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}, STACK, DEPLOYMENT_ID, RECORDED_AT) "
             f"VALUES ({', '.join(f'N.{name}' for name in names)}, {stack})",
             place,
+        )
+
+    def suspended(self) -> dict[str, tuple[bool, Sequence[str]]]:
+        """The tasks of others that stand still for a deploy, perhaps one that was killed: did each run, and after
+        which?
+        """
+        (row,) = self._session.run(
+            f"SELECT SUSPENDED FROM {self._tables.lock}", "read which tasks stand still", changes=False
+        )
+        found = json.loads(row["SUSPENDED"] or "{}")
+        return {name: (started, after) for name, (started, after) in found.items()}
+
+    def note_suspended(self, tasks: Mapping[str, tuple[bool, Sequence[str]]]) -> None:
+        """Write down the tasks of others that are going to be suspended; none once they run again.
+
+        Raises:
+            LockLost: another deploy has the lock; nothing was written.
+        """
+        text = literal(json.dumps(tasks)) if tasks else "NULL"
+        self._fenced(
+            f"UPDATE {self._tables.lock} SET SUSPENDED = {text} WHERE HOLDER = {literal(self._deployment)}",
+            "write down which tasks stand still",
         )
 
     def forget(self, objects: Iterable[Recorded], place: str) -> None:

@@ -36,7 +36,7 @@ class LedgerTables:
 
     @property
     def lock(self) -> str:
-        """One row in all: who deploys now."""
+        """One row in all: who deploys now, and which tasks of others stand still for it."""
         return f"{self.database}.{SCHEMA}.DEPLOYMENT_LOCK"
 
     def make(self, session: Session) -> None:
@@ -77,7 +77,7 @@ class LedgerTables:
             # With its row at once: two rows would be two locks. There is no IF NOT EXISTS for it.
             f"CREATE TABLE {self.lock} COMMENT = 'Who deploys now' AS SELECT CAST(NULL AS VARCHAR) AS HOLDER, "
             "CAST(NULL AS VARCHAR) AS STACK, CAST(NULL AS TIMESTAMP_NTZ) AS ACQUIRED_AT, "
-            "CAST(NULL AS TIMESTAMP_NTZ) AS EXPIRES_AT",
+            "CAST(NULL AS TIMESTAMP_NTZ) AS EXPIRES_AT, CAST(NULL AS VARCHAR) AS SUSPENDED",
         ]
 
 

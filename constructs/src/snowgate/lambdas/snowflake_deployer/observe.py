@@ -68,7 +68,7 @@ class Observer:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
         self._shown: dict[str, list[Row]] = {}
 
     def observe(self, made: Made) -> Facts | None:
@@ -96,8 +96,19 @@ class Observer:
                 return None
             raise
 
+    def columns(self, made: Made) -> list[Row]:
+        """The rows of DESC TABLE; none if the table does not exist."""
+        return self._show(f"DESC TABLE {made.name}", made)
+
+    def integrations(self) -> set[str]:
+        """The names of all integrations that the role may see."""
+        statement = "SHOW INTEGRATIONS"
+        if statement not in self._shown:
+            self._shown[statement] = self.session.run(statement, "look at the integrations", changes=False)
+        return {str(row["name"]) for row in self._shown[statement]}
+
     def _run(self, statement: str, made: Made) -> list[Row]:
-        rows = self._session.run(statement, f"look at {made}", changes=False)
+        rows = self.session.run(statement, f"look at {made}", changes=False)
         return [{name.lower(): value for name, value in row.items()} for row in rows]
 
     def _show(self, statement: str, made: Made) -> list[Row]:
@@ -130,7 +141,7 @@ class Observer:
         facts = self._in_schema(made)
         if facts is None:
             return None
-        for column in self._run(f"DESC TABLE {made.name}", made):
+        for column in self.columns(made):
             null = "" if column["null?"] == "Y" else " NOT NULL"
             default = "" if column["default"] is None else f" DEFAULT {column['default']}"
             facts[f"column {column['name']}"] = f"{column['type']}{null}{default}"

@@ -13,11 +13,11 @@ from .differences import differences
 from .ledger import Attempt, Recorded, State
 from .ledger_tables import LedgerTables
 from .objects import Made
-from .observe import Facts, Observer
+from .observe import Observer
 from .role_grants import GRANTS, RoleGrants
 from .sql_asset import file_digest
 from .statements import Script, Statement
-from .table_columns import stays_sentence
+from .table_columns import Step, steps
 
 NEW, CHANGED, UNFINISHED, DRIFTED, UNCHANGED = "new", "changed", "unfinished", "drifted", "unchanged"
 
@@ -28,6 +28,7 @@ class FilePlan(NamedTuple):
     ``change`` is new, changed, unfinished (its last run was not completed), drifted or unchanged. Every change but the
     last runs the whole file; ``statements`` are those that are not as they ran before. ``drift`` has one sentence for
     each difference that somebody else made and the run mends; ``reports`` has one for each that no run mends.
+    ``blocked``: the file would mend something and must not run, because another role owns what it touches.
     """
 
     script: Script
@@ -35,6 +36,7 @@ class FilePlan(NamedTuple):
     statements: list[Statement]
     drift: list[str]
     reports: list[str]
+    blocked: bool = False
 
 
 class Plan(NamedTuple):
@@ -106,7 +108,7 @@ def judge(script: Script, digest: str | None, state: State, observer: Observer, 
         theirs = [
             f"{said}, not repaired" for said in drift if not any(said.startswith(f"{one} ") for one in outlook.foreign)
         ]
-        return FilePlan(script, UNCHANGED, [], [], [*blocked, *theirs, *reports])
+        return FilePlan(script, UNCHANGED, [], [], [*blocked, *theirs, *reports], blocked=True)
     makes = [said for made, said in outlook.foreign.items() if made in script.makes]
     return FilePlan(script, DRIFTED if drift else UNCHANGED, [], drift, [*makes, *reports])
 
@@ -137,26 +139,25 @@ def _compared(script: Script, one: Recorded, observer: Observer, outlook: Outloo
         lost = [name for name in outlook.roles.of(one.made).lost if name not in (found or {})]
         mended = [f"{one.made.name} had lost {name}" for name in sorted(lost) if outlook.roles.given(one.made, name)]
         return mended, outlook.roles.reports(one.made)
-    stays = extra_columns(script, one.made, found or {})
-    columns = {f"column {name}" for name in stays}
+    stays = lasting_differences(script, one.made, observer) if found else []
+    columns = {f"column {step.column}" for step in stays}
     facts = [
         None if side is None else {name: value for name, value in side.items() if name not in columns}
         for side in (one.facts, found)
     ]
-    return differences(one.made, facts[0] or {}, facts[1]), [stays_sentence(one.made, name) for name in stays]
+    return differences(one.made, facts[0] or {}, facts[1]), [step.sentence for step in stays]
 
 
-def extra_columns(script: Script, made: Made, found: Facts) -> list[str]:
-    """The columns that a table has beside those of the file's CREATE TABLE IF NOT EXISTS."""
+def lasting_differences(script: Script, made: Made, observer: Observer) -> list[Step]:
+    """How a table's columns differ from the file's CREATE TABLE IF NOT EXISTS where no deploy can change them.
+
+    They are compared with the file, never with the record, so that each deploy says them until somebody mends them.
+    """
     for statement in script.statements:
         created = creation(statement.text, script.makes)
         if made.kind == "TABLE" and created and created.made == made and created.if_absent:
-            wanted = {f"column {column.name}" for column in read_columns(statement.text)}
-            return [
-                name.removeprefix("column ")
-                for name in sorted(found)
-                if wanted and name.startswith("column ") and name not in wanted
-            ]
+            found = steps(observer.session, made, read_columns(statement.text), observer.columns(made))
+            return [step for step in found if not step.statement]
     return []
 
 

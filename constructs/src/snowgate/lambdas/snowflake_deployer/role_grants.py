@@ -29,7 +29,7 @@ class RoleGrants:
         dropped = tuple(f" {one.made.kind} {one.made.name}" for one in gone)
         self._held: dict[str, Held] = {}
         for made in {one.made.name: one.made for one in state.objects if one.made.kind == GRANTS}.values():
-            self._held[made.name] = self._look(made, state, observer.observe(made) or {}, dropped)
+            self._held[made.name] = self._look(made, state, observer, dropped)
 
     def of(self, made: Made) -> Held:
         """What a role lost, and what it holds beyond; nothing for one that no deploy has recorded yet."""
@@ -57,13 +57,18 @@ class RoleGrants:
         lost, extra = self.of(made)
         return [lost if keeps else {}, extra] if made.name in self._held else []
 
-    def _look(self, made: Made, state: State, found: Facts, dropped: tuple[str, ...]) -> Held:
+    def _look(self, made: Made, state: State, observer: Observer, dropped: tuple[str, ...]) -> Held:
+        found = observer.observe(made) or {}
         records = [one for one in state.objects if str(one.made) == str(made)]
         begun = [one for one in records if one.facts is None]
         due: Facts = {}
         for one in records:
             due |= one.facts or {}
-        lost = {name: value for name, value in due.items() if name not in found and not name.endswith(dropped)}
+        lost = {
+            name: value
+            for name, value in due.items()
+            if name not in found and not name.endswith(dropped) and not _gone_with_its_integration(name, observer)
+        }
         extra = {name: value for name, value in found.items() if name not in due}
         if begun:
             # What a file that has not ended granted is nobody else's; what was beyond before it began is on its record.
@@ -72,6 +77,12 @@ class RoleGrants:
             for pair in noted:
                 lost |= {name: value for name, value in pair[0].items() if name not in found}
         return Held(lost, {name: value for name, value in extra.items() if not self.given(made, name)})
+
+
+def _gone_with_its_integration(name: str, observer: Observer) -> bool:
+    """A renamed integration is dropped by CloudFormation after the deploy that wrote down the grant on it."""
+    _, found, integration = name.partition(" ON INTEGRATION ")
+    return bool(found) and integration not in observer.integrations()
 
 
 def gives(script: Script, made: Made, name: str) -> bool:

@@ -22,7 +22,7 @@ from .role_grants import GRANTS, RoleGrants
 from .smoke import run_smoke
 from .sql_asset import SecretValue, file_digest, read_scripts, read_secrets
 from .statements import Script, Statement
-from .task_graph import paused, run_patiently
+from .task_graph import make_up, paused, run_patiently
 
 # The answer to CloudFormation has 4 KB for all; JSON may write one character as six.
 LONGEST_DRIFT = 2000
@@ -41,9 +41,10 @@ class Result(NamedTuple):
 
 
 def apply(request: Request) -> dict[str, str]:
-    """Run every file that changed, was not completed or has drifted; then drop what no file makes any more; then call
-    through the chain.
+    """Run every file that changed, was not completed or has drifted; then call through the chain; then drop what no
+    file makes any more.
 
+    What is dropped is gone with the grants on it, so that the new version must have proven itself before.
     All files are read before the first statement runs, so that a file that cannot be read changes nothing.
     """
     properties = request.properties
@@ -53,12 +54,14 @@ def apply(request: Request) -> dict[str, str]:
         tables, stack = _record(properties, request)
         with locked(session, tables, request.deadline, deployment=request.id, stack=stack):
             ledger = Ledger(session, tables, stack=stack, deployment=request.id)
+            deployment = Deployment(request, session, ledger)
             result, values = Result(0, 0, []), None
             # A rotation asks for no lock: a value that it has exchanged meanwhile is put in once more.
             while (found := read_secrets(properties, scripts, request.deadline, request.secrets)) != values:
-                result, values = result.followed_by(Deployment(request, session, ledger).run(scripts, found)), found
+                result, values = result.followed_by(deployment.run(scripts, found)), found
             if smoke := properties.text("Smoke", ""):
                 run_smoke(session, request.deadline, smoke)
+            deployment.settle(scripts, anew=bool(result.statements))
     return {
         "Statements": str(result.statements),
         "Skipped": str(result.skipped),
@@ -90,6 +93,7 @@ def delete(request: Request) -> None:
         with locked(session, tables, request.deadline, deployment=request.id, stack=stack):
             made = [one for one in reversed(ledger.read().objects) if not one.made.kept]
             Deployment(request, session, ledger).drop("delete", made)
+            make_up(session, request.deadline, ledger)
             ledger.forget(made, "forget what was dropped")
 
 
@@ -99,9 +103,12 @@ class Deployment:
     def __init__(self, request: Request, session: Session, ledger: Ledger) -> None:
         self._request, self._session, self._ledger = request, session, ledger
         self._scripts_session: Session | None = None
+        self._outlook: Outlook | None = None
+        self._keeps = False
+        self._blocked: set[str] = set()
 
     def run(self, scripts: list[Script], values: dict[str, SecretValue]) -> Result:
-        """Bring everything to the files.
+        """Bring everything to the files; ``settle`` comes after it.
 
         Raises:
             OwnerChanged: a file that is to run touches what another role owns; nothing was changed.
@@ -119,7 +126,9 @@ class Deployment:
             raise owners.OwnerChanged(f"Nothing was changed. {refused}")
         count, skipped, said = 0, 0, list[str]()
         keeps = all(plan.change in (DRIFTED, UNCHANGED) or not _grants(plan.script) for plan in plans)
+        self._outlook, self._keeps = outlook, keeps
         with ExitStack() as stack:
+            self._scripts_session = None  # the one of a run before is closed
             for plan, script in zip(plans, scripts, strict=True):
                 if count:
                     # What ran before may have mended it, or taken a grant.
@@ -127,6 +136,8 @@ class Deployment:
                 said += plan.reports
                 if plan.change == UNCHANGED:
                     skipped += 1
+                    if plan.blocked:
+                        self._blocked.add(script.name)
                     continue
                 print(json.dumps({"level": "info", "file": script.name, "change": plan.change, "drift": plan.drift}))
                 mended = self._file_run(script, values, stack, outlook.roles, keeps).run(digests[script.name], state)
@@ -134,9 +145,6 @@ class Deployment:
                 said += [f"{one}, {'not ' if one in left and ANEW not in one else ''}repaired" for one in plan.drift]
                 said += mended
                 count += len(script.statements)
-        self.drop("leftovers", dropped)
-        self._settle(outlook.roles, keeps, anew=bool(count or gone))
-        self._ledger.forget(gone, "forget what no file makes any more")
         return Result(count, skipped, list(dict.fromkeys(said)))
 
     def drop(self, name: str, objects: list[Recorded]) -> None:
@@ -148,32 +156,42 @@ class Deployment:
         noted = NotedSession(self._session, notes)
         tasks = [one.made for one in objects if one.made.kind == "TASK"]
         self._ledger.begin(name, statements.digest(*(drop.text for drop in drops)), drops)
-        with notes, paused(noted, self._request.deadline, tasks, []) if tasks else nullcontext():
+        with notes, paused(noted, self._request.deadline, self._ledger, tasks, []) if tasks else nullcontext():
             for drop in drops:
                 notes.noted(drop, self._session, partial(self._drop, drop), dict.fromkeys(GONE, "GONE"))
 
     def _drop(self, drop: Statement) -> list[dict[str, Any]]:
         return run_patiently(self._session, self._request.deadline, drop.text, drop.text)
 
-    def _settle(self, roles: RoleGrants, keeps: bool, *, anew: bool) -> None:
-        """Look at everything again, because a later file may have changed what an earlier one made; if nothing ran,
-        and no deploy before was ended on its way here, only at the grants on each object, which would be lost with it.
+    def settle(self, scripts: list[Script], *, anew: bool) -> None:
+        """Drop what no file makes any more, and write down what is there now.
+
+        ``anew``: look at everything again, because a later file may have changed what an earlier one made. If nothing
+        ran, and no deploy before was ended on its way here, only the grants on each object are looked at, which would
+        be lost with it. What another role owns, and what was not repaired because of it, keeps its record: else it
+        would be taken for what should be.
         """
+        assert self._outlook is not None, "run comes first"
+        roles, foreign = self._outlook.roles, {str(made) for made in self._outlook.foreign}
+        state = self._ledger.read()
+        gone = leftovers(scripts, state)
+        self.drop("leftovers", [one for one in gone if not one.made.kept])
+        make_up(self._session, self._request.deadline, self._ledger)
         observer = Observer(self._session)
-        objects = self._ledger.read().objects
-        anew = anew or not all(one.settled for one in objects)
+        anew = anew or bool(gone) or not all(one.settled for one in state.objects)
         changed = []
-        for one in objects:
-            if one.facts is None:
+        for one in state.objects:
+            if one in gone or one.facts is None or str(one.made) in foreign or one.file in self._blocked:
                 continue
             facts = (observer.observe(one.made) or one.facts) if anew else one.facts
             if anew and one.made.kind == GRANTS:
-                facts = roles.record(one.made, facts, keeps=keeps)
+                facts = roles.record(one.made, facts, keeps=self._keeps)
             grants = held(self._session, one.made)
             now = one._replace(facts=facts, grants=one.grants if grants is None else grants, settled=True)
             if now != one:
                 changed.append(now)
         self._ledger.record(changed, "write down what is there now")
+        self._ledger.forget(gone, "forget what no file makes any more")
 
     def _file_run(
         self, script: Script, values: dict[str, SecretValue], stack: ExitStack, roles: RoleGrants, keeps: bool

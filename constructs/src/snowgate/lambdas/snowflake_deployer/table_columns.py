@@ -16,8 +16,11 @@ _PLAIN = re.compile(r"[A-Z_][A-Z0-9_$]*")
 
 
 class Step(NamedTuple):
-    """What to do about one difference, and the sentence that tells it; without a statement nothing can be done."""
+    """What to do about one column's difference, and the sentence that tells it; without a statement nothing can be
+    done.
+    """
 
+    column: str
     statement: str | None
     sentence: str
 
@@ -49,12 +52,7 @@ def steps(session: Session, made: Made, wanted: list[Column], found: list[dict[s
             yield from _changes(session, made, column, there[column.name])
     for name in there.keys() - {column.name for column in wanted}:
         if wanted:
-            yield Step(None, stays_sentence(made, name))
-
-
-def stays_sentence(made: Made, name: str) -> str:
-    """What is said of a column that only the table has."""
-    return f"{made}: column {name} is not in the file; it stays"
+            yield Step(name, None, f"{made}: column {name} is not in the file; it stays")
 
 
 def _addition(session: Session, made: Made, column: Column) -> Step:
@@ -62,7 +60,7 @@ def _addition(session: Session, made: Made, column: Column) -> Step:
     said = f"{made}: column {column.name} was missing"
     rows = (column.numbered or not column.null) and _has(session, made, "")
     if column.numbered and rows:
-        return Step(None, f"{said} and cannot be added: AUTOINCREMENT needs a table without rows")
+        return Step(column.name, None, f"{said} and cannot be added: AUTOINCREMENT needs a table without rows")
     definition = f"{quoted(column.name)} {column.type}"
     lost = []
     if column.numbered:
@@ -79,7 +77,8 @@ def _addition(session: Session, made: Made, column: Column) -> Step:
     # IF NOT EXISTS is not allowed together with a default.
     safely = "" if "DEFAULT" in definition or column.numbered else "IF NOT EXISTS "
     how = f" ({' and '.join(lost)})" if lost else ""
-    return Step(f"ALTER TABLE {made.name} ADD COLUMN {safely}{definition}{comment}", f"{said}, was added{how}")
+    statement = f"ALTER TABLE {made.name} ADD COLUMN {safely}{definition}{comment}"
+    return Step(column.name, statement, f"{said}, was added{how}")
 
 
 def _changes(session: Session, made: Made, column: Column, row: dict[str, Any]) -> Iterator[Step]:
@@ -88,33 +87,33 @@ def _changes(session: Session, made: Made, column: Column, row: dict[str, Any]) 
     has = str(row["type"])
     if has != column.type:
         if widens(has, column.type):
-            yield Step(f"{alter} SET DATA TYPE {column.type}", f"{place} was {has}, is {column.type} now")
+            statement = f"{alter} SET DATA TYPE {column.type}"
+            yield Step(column.name, statement, f"{place} was {has}, is {column.type} now")
         else:
-            yield Step(
-                None, f"{place} is {has}, the file says {column.type}: Snowflake cannot change that, a new column can"
-            )
+            said = f"{place} is {has}, the file says {column.type}: Snowflake cannot change that, a new column can"
+            yield Step(column.name, None, said)
     null = str(row["null?"]) == "Y"
     if null and not column.null:
         if _has(session, made, f" WHERE {quoted(column.name)} IS NULL"):
-            yield Step(None, f"{place} cannot be NOT NULL: it holds NULL; fill these rows, then deploy again")
+            said = f"{place} cannot be NOT NULL: it holds NULL; fill these rows, then deploy again"
+            yield Step(column.name, None, said)
         else:
-            yield Step(f"{alter} SET NOT NULL", f"{place} was nullable, is NOT NULL now")
+            yield Step(column.name, f"{alter} SET NOT NULL", f"{place} was nullable, is NOT NULL now")
     elif not null and column.null and str(row.get("primary key")) != "Y":
-        yield Step(f"{alter} DROP NOT NULL", f"{place} was NOT NULL, is nullable now")
+        yield Step(column.name, f"{alter} DROP NOT NULL", f"{place} was NOT NULL, is nullable now")
     yield from _default(place, alter, column, row["default"])
 
 
 def _default(place: str, alter: str, column: Column, has: str | None) -> Iterator[Step]:
     if column.numbered or (has or "").upper().startswith("IDENTITY"):
         if column.numbered != (has or "").upper().startswith("IDENTITY"):
-            yield Step(None, f"{place}: numbering can be neither added nor taken away; a new column can have it")
+            said = f"{place}: numbering can be neither added nor taken away; a new column can have it"
+            yield Step(column.name, None, said)
     elif column.default is None and has is not None:
-        yield Step(f"{alter} DROP DEFAULT", f"{place} had the default {has}, has none now")
+        yield Step(column.name, f"{alter} DROP DEFAULT", f"{place} had the default {has}, has none now")
     elif column.default is not None and (has is None or _differ(column.default, has)):
-        yield Step(
-            None,
-            f"{place} has the default {has or 'NULL'}, the file says {column.default}: Snowflake cannot change that",
-        )
+        said = f"{place} has the default {has or 'NULL'}, the file says {column.default}: Snowflake cannot change that"
+        yield Step(column.name, None, said)
 
 
 def widens(has: str, wanted: str) -> bool:
