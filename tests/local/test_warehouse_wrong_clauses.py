@@ -73,6 +73,7 @@ WRONG = [
     (RULE.replace("HOST_PORT", "PRIVATE_HOST_PORT") + "('a.example.com', 'b.example.com')", "exactly one"),
     (RULE.replace("HOST_PORT", "PRIVATE_HOST_PORT") + "('*.example.com')", "*.example.com"),
     ("ALTER NETWORK RULE N SET MODE = INGRESS", "MODE"),
+    ("ALTER NETWORK RULE N SET VALUE_LIST = ('a.example.com:443', '10.0.0.1:443')", "10.0.0.1:443"),
     # tasks: when they start, what they run on
     (TASK + "SCHEDULE = '5 MINUTES' AFTER R AS SELECT 1", "AFTER"),
     (TASK + "AFTER R SCHEDULE = '5 MINUTES' AS SELECT 1", "AFTER"),

@@ -45,8 +45,8 @@ class Context:
 class Warehouse:
     """The running stand-in and who may log in to it."""
 
-    def __init__(self, port, password):
-        self.port, self.password = port, password
+    def __init__(self, port, password, log):
+        self.port, self.password, self.log = port, password, log
 
     @contextmanager
     def connect(self, **options):
@@ -244,7 +244,7 @@ def warehouse(aws, tmp_path_factory):
         )
     try:
         _wait_until_healthy(process, port, folder / "log")
-        yield Warehouse(port, password)
+        yield Warehouse(port, password, folder / "log")
     finally:
         process.terminate()
         process.wait(10)

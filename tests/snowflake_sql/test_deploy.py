@@ -7,7 +7,14 @@ import threading
 import time
 
 import pytest
-from conftest import TOKEN, TOKEN_SECRET, Context
+from conftest import DEPLOYER_SECRET, TOKEN, TOKEN_SECRET, Context
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from snowgate.lambdas.snowflake_deployer import connection, scripts, smoke
 from stacks.snowflake_bootstrap import make_key_pair
@@ -462,8 +469,42 @@ def test_no_secret_is_in_history_record_or_query_log(system):
         [answer for _, answer in system.sent.values()],
     ]
     text = json.dumps(seen, default=str)
-    assert "${secret:api_token}" in text or "SERVICE_API_TOKEN" in text
+    assert "SERVICE_API_TOKEN" in text
     assert TOKEN not in text
+
+
+def test_no_key_passphrase_or_token_is_seen_anywhere_even_when_the_deploy_fails(prepared, monkeypatch, capfd):
+    system = prepared(tasks_enabled=False)
+    login = json.loads(system.aws.secrets[DEPLOYER_SECRET])
+    passphrase = "CANARY-passphrase-of-the-deployer"
+    key = load_pem_private_key(login["private_key"].encode(), None)
+    lock = BestAvailableEncryption(passphrase.encode())
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock).decode()
+    login |= {"private_key": locked.replace("\n", "\\n"), "private_key_passphrase": passphrase}
+    monkeypatch.setitem(system.aws.secrets, DEPLOYER_SECRET, json.dumps(login))
+    system.deploy()
+    wrong = "\nALTER SECRET NO_SUCH_SECRET SET SECRET_STRING = '${secret:api_token}';\n"
+    changed = system.scripts_properties({"030_views.sql": system.files["030_views.sql"] + wrong})
+    failed = [system.update("Scripts", changed)]
+    for change in ({"private_key_passphrase": f"{passphrase}-wrong"}, {"user": "NOBODY"}):
+        monkeypatch.setitem(system.aws.secrets, DEPLOYER_SECRET, json.dumps(login | change))
+        failed.append(system.update("Scripts", changed))
+    assert [answer["Status"] for answer in failed] == ["FAILED"] * 3
+    runner = json.loads(system.aws.secrets[system.login_properties()["SecretArn"]])["private_key"]
+    seen = [
+        system.run("SELECT * FROM DEPLOYMENT.DEPLOYMENT_HISTORY"),
+        system.run("SELECT * FROM DEPLOYMENT.DEPLOYMENT_OBJECT"),
+        system.run("SELECT * FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY(RESULT_LIMIT => 10000))"),
+        [answer for _, answer in system.sent.values()],
+        failed,
+        list(capfd.readouterr()),
+        system.warehouse.log.read_text(),
+    ]
+    text = json.dumps(seen, default=str)
+    assert all(word in text for word in ("NO_SUCH_SECRET", "NOBODY", "passphrase", system.names["runner_user"]))
+    lines = [line for pem in (locked, runner, login["private_key"]) for line in pem.splitlines() if len(line) > 60]
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().splitlines()[1:-1]
+    assert [secret for secret in (TOKEN, passphrase, *lines, *plain) if secret in text] == []
 
 
 def test_a_rotated_secret_runs_its_file_again_and_no_other(deployed, monkeypatch):
