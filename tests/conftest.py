@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     items.sort(key=lambda item: item.path.parent.name != "end_to_end" and item.get_closest_marker("long") is None)
     for item in items:
         room = item.path.parent.name
-        group = room if room == "end_to_end" else str(item.path)
+        group = room if room == "end_to_end" else item.path.stem
         if item.get_closest_marker("long") is None:
             item.add_marker(pytest.mark.xdist_group(group))
     yield

@@ -25,18 +25,21 @@ STACKS = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/d
 NO_STACK = """<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>
 <Message>Stack with id {stack} does not exist</Message></Error></ErrorResponse>"""
 
+NOT_TRUSTED = """<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>
+<Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>"""
+
 
 class FakeAws:
     """One server for all of it; `url` is its endpoint.
 
     `secrets` and `objects` are what the stores hold; `calls` are the bodies that the API took; `replies` are statuses
     and bodies that it gives first, then it succeeds again; `answers` are what CloudFormation was told, by request;
-    `outputs` are those of the deployed stacks, of account `account`.
+    `outputs` are those of the deployed stacks, of account `account`; `trusts` says whether roles may be assumed.
     """
 
     def __init__(self):
         self.secrets, self.objects, self.answers, self.calls, self.replies = {}, {}, {}, [], []
-        self.outputs, self.account = {}, "000000000000"
+        self.outputs, self.account, self.trusts = {}, "000000000000", True
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -94,6 +97,8 @@ class FakeAws:
             member = "<member><OutputKey>{}</OutputKey><OutputValue>{}</OutputValue></member>"
             outputs = "".join(member.format(*pair) for pair in self.outputs[stack].items())
             return 200, STACKS.format(stack=stack, outputs=outputs)
+        if action == "AssumeRole" and not self.trusts:
+            return 403, NOT_TRUSTED
         reply = ASSUMED if action == "AssumeRole" else MADE
         return 200, reply.format(arn=asked.get("RoleArn"), action=action)
 

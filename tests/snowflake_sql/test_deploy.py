@@ -343,6 +343,8 @@ def test_a_refused_call_is_tried_again_while_iam_propagates(prepared, monkeypatc
     [
         (403, {"Message": "User: x is not authorized to perform: execute-api:Invoke"}, "failed at the hop policy"),
         (400, {"error": "The body is not JSON"}, "failed at the hop request"),
+        (403, {"message": "The request signature we calculated does not match"}, "failed at the hop signature"),
+        (502, {"message": "Internal server error"}, "failed at the hop Lambda"),
     ],
 )
 def test_a_call_that_stays_refused_fails_the_deploy_and_names_the_hop(system, monkeypatch, status, body, said):
@@ -353,6 +355,17 @@ def test_a_call_that_stays_refused_fails_the_deploy_and_names_the_hop(system, mo
     assert answer["Status"] == "FAILED"
     assert said in answer["Reason"]
     assert next(iter(body.values())) in answer["Reason"]
+
+
+def test_a_role_that_does_not_trust_snowflake_fails_the_deploy_at_the_hop_trust(prepared, monkeypatch):
+    monkeypatch.setattr(smoke, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(smoke, "FIRST_PAUSE_SECONDS", 0.05)
+    system = prepared(tasks_enabled=False)
+    monkeypatch.setattr(system.aws, "trusts", False)
+    for resource, properties in system.resources():
+        answer = system.request("Create", resource, properties)
+    assert answer["Status"] == "FAILED"
+    assert "failed at the hop trust: the role's trust policy must name" in answer["Reason"]
 
 
 @pytest.mark.parametrize(

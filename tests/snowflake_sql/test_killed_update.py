@@ -1,5 +1,7 @@
 """An update that is killed after any of its statements and run again loses no row, no offset and no grant."""
 
+import time
+
 import pytest
 from killing import answers, create_events, end_state, update_event
 from small_files import FIRST, HEADER, SECOND, S
@@ -53,6 +55,27 @@ def test_killed_after_any_statement_it_loses_nothing(prepared, killer, part):
             wrong.append((after, state))
         system.remove()
     assert wrong == []
+
+
+@pytest.mark.parametrize("after", [3, 9, 15])
+def test_the_rollback_of_a_killed_update_waits_for_its_lock_and_brings_the_old_version_back(prepared, killer, after):
+    system, update = small(prepared, killer)
+    before = facts(system)
+    assert killer.run([update], after) is None
+    system.run("UPDATE DEPLOYMENT.DEPLOYMENT_LOCK SET EXPIRES_AT = DATEADD('SECOND', 4, SYSDATE())")
+    back = update_event(system, update["ResourceProperties"], update["OldResourceProperties"])
+    started = time.monotonic()
+    killer.run([back])
+    assert answers(system, [back]) == ["SUCCESS"], system.aws.answers
+    assert time.monotonic() - started > 3
+    assert [row["ID"] for row in system.run("SELECT ID FROM NEW_REQUEST ORDER BY ID")] == [1, 2]
+    assert facts(system) == before
+
+
+def facts(system):
+    """The record without what a rollback leaves: a column that was added."""
+    rows = system.run("SELECT KIND, NAME, FACTS FROM DEPLOYMENT.DEPLOYMENT_OBJECT ORDER BY FILE_NAME, POSITION")
+    return [row for row in rows if row["KIND"] != "TABLE"]
 
 
 TWO_TASKS = FIRST | {

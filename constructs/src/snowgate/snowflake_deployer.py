@@ -88,6 +88,9 @@ class SnowflakeDeployer(Construct):
             role_name=role_name,
             description="Deploys logins, integrations and scripts to Snowflake for CloudFormation",
         )
+        # A request that Lambda could not start, or that was killed, is tried again for hours by default: it would bring
+        # the failed version back after CloudFormation has rolled it back.
+        deployer.function.configure_async_invoke(max_event_age=self.TIMEOUT)
         if not isinstance(login, WorkloadIdentity):
             login.grant_read(deployer.role)
 
