@@ -54,6 +54,24 @@ def test_adhoc_rows_come_before_scheduled_ones_then_priority_then_age(warehouse,
     assert [claim.config_id for claim in queue.claim(10)] == [urgent, older, younger, scheduled]
 
 
+def test_every_fourth_row_may_be_a_scheduled_one_that_has_waited_for_ten_minutes(warehouse, queue):
+    adhoc = [insert(warehouse, REPORT_NAME="a") for _ in range(8)]
+    first, second, new = (insert(warehouse, REPORT_NAME="s", TRIGGER_TYPE="SCHEDULED") for _ in range(3))
+    ago = "DATEADD('MINUTE', -11, SYSDATE())"
+    warehouse.change(f"UPDATE REPORT_CONFIG SET CREATED_AT = {ago} WHERE CONFIG_ID IN (?, ?)", (first, second))
+    assert [claim.config_id for _ in range(3) for claim in queue.claim(1)] == adhoc[:3]
+    assert [claim.config_id for claim in queue.claim(1)] == [first]
+    assert {claim.config_id for claim in queue.claim(5)} == {*adhoc[3:7], second}
+    assert [claim.config_id for claim in queue.claim(5)] == [adhoc[7], new]
+
+
+def test_a_time_that_had_passed_when_the_row_came_is_no_waiting(warehouse, queue):
+    scheduled = insert(warehouse, REPORT_NAME="s", TRIGGER_TYPE="SCHEDULED", RUN_AT="2020-01-01 00:00:00")
+    adhoc = insert(warehouse, REPORT_NAME="a")
+    assert [claim.config_id for claim in queue.claim(1)] == [adhoc]
+    assert [claim.config_id for claim in queue.claim(4)] == [scheduled]
+
+
 def test_a_batch_takes_no_more_than_its_limit(warehouse, queue):
     for _ in range(5):
         insert(warehouse, REPORT_NAME="a")

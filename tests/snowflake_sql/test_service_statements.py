@@ -11,7 +11,7 @@ from tests.sql_lint import check_statement
 
 CONSTANTS = {name: value for name, value in vars(statements).items() if name.isupper() and not name.startswith("_")}
 MADE = {
-    "claim": statements.claim(5),
+    "claim": statements.claim(5, 1),
     "heartbeat": statements.heartbeat(3),
     "held": statements.held(1),
     "jobs": statements.jobs(10, by_status=True),

@@ -22,7 +22,8 @@ class EcsTask:
     cluster: str
     service: str
     task_arn: str
-    cpu: float | None  # vCPU
+    cpu: float | None = None  # vCPU
+    memory_mib: int | None = None
 
     @property
     def name(self) -> str:
@@ -37,7 +38,8 @@ def read_task(metadata_uri: str) -> EcsTask:
     missing = [key for key in ("Cluster", "ServiceName", "TaskARN") if not task.get(key)]
     if missing:
         raise ValueError(f"The task metadata lack {', '.join(missing)}; a worker runs as a task of an ECS service.")
-    return EcsTask(task["Cluster"], task["ServiceName"], task["TaskARN"], (task.get("Limits") or {}).get("CPU"))
+    limits = task.get("Limits") or {}
+    return EcsTask(task["Cluster"], task["ServiceName"], task["TaskARN"], limits.get("CPU"), limits.get("Memory"))
 
 
 class DesiredCount:

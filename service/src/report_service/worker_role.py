@@ -25,6 +25,8 @@ from report_service.worker import Worker
 from report_service.workshop import Workshop
 
 _LANES_PER_CPU = 4  # a report mostly waits for its query
+_OWN_MIB = 192  # what the worker takes before it makes anything
+_MIB_PER_LANE = 192  # what the largest kind of report takes: a PDF with a table of 20,000 rows
 
 
 def run_worker(settings: WorkerSettings) -> None:
@@ -58,7 +60,7 @@ def run_worker(settings: WorkerSettings) -> None:
             ),
             heartbeat=Heartbeat(open_queue(beating), lease_seconds=settings.lease_seconds),
             protection=TaskProtection(settings.ecs_agent_uri),
-            lanes=_lanes(settings, task),
+            lanes=lanes(settings.reports_per_task, task),
             poll_seconds=settings.poll_seconds,
             idle_seconds=settings.idle_seconds,
             stop_seconds=settings.stop_seconds,
@@ -104,6 +106,10 @@ def _alarm_clock(settings: WorkerSettings) -> AlarmClock:
     return NoAlarmClock()
 
 
-def _lanes(settings: WorkerSettings, task: EcsTask | None) -> int:
+def lanes(reports_per_task: int, task: EcsTask | None) -> int:
+    """How many reports a task makes at once: what its CPU and memory bear, at least one, at most what it is for."""
     cpu = (task.cpu if task else None) or os.cpu_count() or 1
-    return max(1, min(settings.reports_per_task, math.ceil(cpu * _LANES_PER_CPU)))
+    bearable = [reports_per_task, math.ceil(cpu * _LANES_PER_CPU)]
+    if task and task.memory_mib:
+        bearable.append((task.memory_mib - _OWN_MIB) // _MIB_PER_LANE)
+    return max(1, min(bearable))

@@ -13,6 +13,8 @@ from report_service.queue import statements
 from report_service.queue.rows import Claim, Demand, Job, NewJob, Produced
 from report_service.warehouse import Warehouse
 
+_OVERDUE_SHARE = 4
+
 
 class ReportQueue:
     """REPORT_CONFIG over one session; `actor` is who the audit log says it was."""
@@ -21,6 +23,7 @@ class ReportQueue:
         self._warehouse = warehouse
         self._actor = actor
         self._lease_seconds = lease_seconds
+        self._asked = 0
 
     def demand(self) -> Demand:
         """Return what the queue holds, in one statement."""
@@ -28,11 +31,16 @@ class ReportQueue:
         return Demand(int(pending or 0), int(busy or 0), next_due_at)
 
     def claim(self, limit: int) -> list[Claim]:
-        """Take up to `limit` rows that are due, ADHOC ones first, expired leases included."""
+        """Take up to `limit` rows that are due, expired leases included.
+
+        ADHOC ones come first, but for every fourth row that is asked for: it may be a SCHEDULED one that has waited for
+        ten minutes, so that neither keeps the other waiting for ever.
+        """
         token = str(uuid.uuid4())
+        overdue, self._asked = divmod(self._asked + limit, _OVERDUE_SHARE)
         with self._warehouse.transaction():
             values = (self._actor, token, self._lease_seconds)
-            if not self._warehouse.change(statements.claim(limit), values):
+            if not self._warehouse.change(statements.claim(limit, overdue), values):
                 return []
             rows = self._warehouse.rows(statements.CLAIMED, (token,))
             self._warehouse.change(statements.AUDIT_CLAIMED, (token,))

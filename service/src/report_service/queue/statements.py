@@ -17,8 +17,14 @@ _CLAIMABLE = """(
     OR STATUS IS NULL
     OR STATUS NOT IN ('PENDING', 'PROCESSING', 'COMPLETED', 'FAILED', 'CANCELLED'))"""
 
-_ORDER = """CASE WHEN TRIGGER_TYPE = 'SCHEDULED' THEN 1 ELSE 0 END, COALESCE(PRIORITY, 100),
+_SCHEDULED = "COALESCE(TRIGGER_TYPE = 'SCHEDULED', FALSE)"
+_ORDER = f"""CASE WHEN {_SCHEDULED} THEN 1 ELSE 0 END, COALESCE(PRIORITY, 100),
          COALESCE(RUN_AT, CREATED_AT), CONFIG_ID"""
+
+# SCHEDULED, and due and in the table for ten minutes: a time in RUN_AT that passed before the INSERT does not count.
+_OVERDUE = f"""({_SCHEDULED} AND COALESCE(
+            GREATEST(COALESCE(RUN_AT, CREATED_AT), COALESCE(NOT_BEFORE, CREATED_AT), CREATED_AT)
+            <= DATEADD('MINUTE', -10, SYSDATE()), TRUE))"""
 
 _FENCE = "CONFIG_ID = ? AND CLAIM_TOKEN = ? AND STATUS = 'PROCESSING'"
 
@@ -33,8 +39,11 @@ _JOB = f"""CONFIG_ID, IDEMPOTENCY_KEY, REPORT_NAME, TRIGGER_TYPE, OUTPUT_FORMAT,
     {_time("STARTED_AT")}, {_time("FINISHED_AT")}"""
 
 
-def claim(limit: int) -> str:
-    """Values: worker, token, lease in seconds. ERROR_CODE tells what was unusual about the row."""
+def claim(limit: int, overdue: int = 0) -> str:
+    """Values: worker, token, lease in seconds. ERROR_CODE tells what was unusual about the row.
+
+    ADHOC rows come first, but for this many overdue SCHEDULED ones, those that wait longest.
+    """
     return f"""
 UPDATE REPORT_CONFIG
 SET STATUS = 'PROCESSING', CLAIMED_BY = ?, CLAIM_TOKEN = ?, LEASE_UNTIL = DATEADD('SECOND', ?, SYSDATE()),
@@ -46,7 +55,15 @@ SET STATUS = 'PROCESSING', CLAIMED_BY = ?, CLAIM_TOKEN = ?, LEASE_UNTIL = DATEAD
                          THEN 'Task ' || COALESCE(CLAIMED_BY, '(none)') || ' stopped before the report was made.'
                          ELSE COALESCE('''' || LEFT(STATUS, 80) || '''', 'NULL') END
 WHERE {_CLAIMABLE}
-  AND CONFIG_ID IN (SELECT CONFIG_ID FROM REPORT_CONFIG WHERE {_CLAIMABLE} ORDER BY {_ORDER} LIMIT {int(limit)})"""
+  AND CONFIG_ID IN (
+        SELECT CONFIG_ID
+        FROM REPORT_CONFIG
+        WHERE {_CLAIMABLE}
+        ORDER BY CASE WHEN {_OVERDUE} AND ROW_NUMBER() OVER (
+                        PARTITION BY {_OVERDUE} ORDER BY COALESCE(RUN_AT, CREATED_AT), CONFIG_ID) <= {int(overdue)}
+                      THEN 0 ELSE 1 END,
+                 {_ORDER}
+        LIMIT {int(limit)})"""
 
 
 CLAIMED = f"""

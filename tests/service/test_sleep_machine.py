@@ -1,0 +1,164 @@
+"""Insert, trigger, claim, finish, crash, lease expiry, sleep, wake and scale-in in every order: no wake-up is lost."""
+
+import datetime
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sleep_model import MAX_TASKS, Status, System
+
+from report_service import sleep
+from report_service.sleep import Sleep
+
+COMMON = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+# A wake-up that is lost is made up for by the next insert: short orders find it, long ones find the rest.
+ORDERS = [settings(COMMON, stateful_step_count=steps) for steps in (12, 40)]
+LONG_SEARCH = settings(ORDERS[0], max_examples=5000, phases=[Phase.generate], derandomize=True)
+
+
+class SleepMachine(RuleBasedStateMachine):
+    """One system in one order of events; the sleep is the service's own."""
+
+    kind: type[Sleep] = Sleep
+
+    def __init__(self):
+        super().__init__()
+        self.system = System(self.kind)
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(sleep, "_utc_now", lambda: self.system.now)
+
+    def teardown(self):
+        try:
+            self.system.settle()
+            assert all(one.status is Status.DONE for one in self.system.requests), "a wake-up was lost"
+            assert all(one.finished == 1 for one in self.system.requests), "a report was finished twice"
+            assert (self.system.desired, self.system.workers) == (0, []), "it does not go to sleep"
+        finally:
+            self.system.close()
+            self.patch.undo()
+
+    @invariant()
+    def the_count_stays_within_its_bounds(self):
+        assert 0 <= self.system.desired <= MAX_TASKS
+        assert all(one.finished <= 1 for one in self.system.requests)
+
+    @initialize()
+    def a_new_service_has_one_task(self):
+        self.system.desired = 1
+        self.system.start_task()
+
+    @rule(minutes=st.sampled_from([0, 0, 0, 10, 60]))
+    def insert(self, minutes):
+        self.system.insert(minutes)
+
+    @precondition(lambda self: self.system.unseen and not self.system.triggers)
+    @rule()
+    def trigger(self):
+        self.system.trigger()
+
+    @precondition(lambda self: self.system.triggers)
+    @rule()
+    def trigger_fails(self):
+        self.system.fail_trigger()
+
+    @precondition(lambda self: self.system.actors())
+    @rule(data=st.data())
+    def step(self, data):
+        self.system.step(data.draw(st.sampled_from(self.system.actors())))
+
+    @precondition(lambda self: self.system.actors())
+    @rule(data=st.data())
+    def many_steps(self, data):
+        self.system.finish_actor(data.draw(st.sampled_from(self.system.actors())))
+
+    @precondition(lambda self: self.system.running < self.system.desired)
+    @rule()
+    def scale_out(self):
+        self.system.start_task()
+
+    @precondition(lambda self: self.system.running > self.system.desired and self.system.stoppable())
+    @rule(data=st.data())
+    def scale_in(self, data):
+        self.system.stop_task(data.draw(st.sampled_from(self.system.stoppable())))
+
+    @precondition(lambda self: any(one.stopping for one in self.system.workers))
+    @rule()
+    def end(self):
+        self.system.end_task(next(one for one in self.system.workers if one.stopping))
+
+    @precondition(lambda self: self.free())
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def claim(self, data, count):
+        self.system.claim(data.draw(st.sampled_from(self.free())), count)
+
+    @precondition(lambda self: any(one.rows for one in self.free()))
+    @rule(data=st.data())
+    def protect(self, data):
+        worker = data.draw(st.sampled_from([one for one in self.free() if one.rows]))
+        worker.protected = True
+
+    @precondition(lambda self: any(one.rows for one in self.system.workers))
+    @rule(data=st.data())
+    def finish(self, data):
+        worker = data.draw(st.sampled_from([one for one in self.system.workers if one.rows]))
+        self.system.finish(worker)
+        worker.protected = worker.protected and bool(worker.rows)
+
+    @precondition(lambda self: any(not one.rows for one in self.free()))
+    @rule(data=st.data())
+    def fall_asleep(self, data):
+        self.system.fall_asleep(data.draw(st.sampled_from([one for one in self.free() if not one.rows])))
+
+    @precondition(lambda self: self.system.workers)
+    @rule(data=st.data())
+    def crash(self, data):
+        self.system.crash(data.draw(st.sampled_from(self.system.workers)))
+
+    @rule()
+    def leases_run_out(self):
+        self.system.expire()
+
+    @precondition(lambda self: self.system.alarm is not None)
+    @rule()
+    def ring(self):
+        self.system.now = max(self.system.now, self.system.alarm)
+        self.system.ring()
+
+    @rule()
+    def time_goes_on(self):
+        self.system.now += datetime.timedelta(minutes=7)
+
+    def free(self):
+        """Workers whose loop is not held up and goes on."""
+        return [one for one in self.system.workers if one.actor is None and not one.stopping]
+
+
+class Careless(Sleep):
+    """A sleep without its second look."""
+
+    def _taken_back(self, before, lowered):
+        return False
+
+
+class CarelessMachine(SleepMachine):
+    """The same model around it."""
+
+    kind = Careless
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=["short", "long"])
+def test_no_wake_up_is_lost_in_any_order(order):
+    run_state_machine_as_test(SleepMachine, settings=order)
+
+
+def test_the_model_catches_a_sleep_that_does_not_look_again():
+    with pytest.raises(AssertionError, match="a wake-up was lost"):
+        run_state_machine_as_test(CarelessMachine, settings=LONG_SEARCH)
