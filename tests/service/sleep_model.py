@@ -138,7 +138,7 @@ class System:
         lost = [one for one in self.requests if one.status is Status.PROCESSING and one.holder is None]
         busy = {id(one.holder) for one in self.requests if one.status is Status.PROCESSING and one.holder}
         later = [one.due for one in pending if one.due > self.now]
-        return Demand(len(pending) - len(later) + len(lost), len(busy), min(later, default=None))
+        return Demand(len(pending) - len(later) + len(lost), len(busy), min(later, default=None), self.now)
 
     def set_desired(self, count: int) -> None:
         """Set the desired count; nobody may set one that is out of bounds."""

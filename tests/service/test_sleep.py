@@ -142,11 +142,21 @@ def test_a_report_that_is_due_soon_is_waited_for():
     assert service.written == []
 
 
+def test_a_task_whose_own_clock_jumps_goes_by_snowflakes():
+    far = datetime.datetime(2031, 5, 1, 12)
+    service = Service(1, Demand(0, 0, far + datetime.timedelta(seconds=30), far))
+    assert not service.sleep()
+    in_two_hours = Demand(0, 0, far + datetime.timedelta(hours=2), far)
+    service = Service(1, in_two_hours, in_two_hours)
+    assert service.sleep()
+    assert service.alarms == [far + datetime.timedelta(hours=2, milliseconds=999)]
+
+
 class Claimable:
     """A queue with one row, a workshop that waits for `done`, and all else that a worker needs of its surroundings."""
 
     def __init__(self, health_file):
-        self.rows = [Claim(1, "token", 1, 3, *[None] * 11)]
+        self.rows = [Claim(1, "token", 1, 3, *[None] * 12)]
         self.done = threading.Event()
         self.taken_back = 0
         self.worker = Worker(

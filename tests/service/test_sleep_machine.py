@@ -15,7 +15,6 @@ from hypothesis.stateful import (
 )
 from sleep_model import MAX_TASKS, Status, System
 
-from report_service import sleep
 from report_service.sleep import Sleep
 
 COMMON = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
@@ -32,8 +31,6 @@ class SleepMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.system = System(self.kind)
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(sleep, "_utc_now", lambda: self.system.now)
 
     def teardown(self):
         try:
@@ -43,7 +40,6 @@ class SleepMachine(RuleBasedStateMachine):
             assert (self.system.desired, self.system.workers) == (0, []), "it does not go to sleep"
         finally:
             self.system.close()
-            self.patch.undo()
 
     @invariant()
     def the_count_stays_within_its_bounds(self):

@@ -54,10 +54,10 @@ class Sleep:
         due within `stay_awake_seconds` is waited for.
         """
         demand = self._demand()
-        if demand.pending or self._soon(demand.next_due_at):
+        if demand.pending or self._soon(demand):
             return False
         wanted = self._needed(demand)
-        self._set_alarm_clock(demand.next_due_at)
+        self._set_alarm_clock(demand)
         current = self._count.read()
         if wanted >= current:
             return False
@@ -75,7 +75,7 @@ class Sleep:
     def _taken_back(self, before: Demand, lowered: int) -> bool:
         demand = self._demand()
         if demand.next_due_at != before.next_due_at:
-            self._set_alarm_clock(demand.next_due_at)
+            self._set_alarm_clock(demand)
         # Also what another worker claimed in between: if that one dies, nobody else is left to take its row over.
         if self._needed(demand) <= lowered:
             return False
@@ -91,17 +91,14 @@ class Sleep:
     def _needed(self, demand: Demand) -> int:
         return needed(demand.pending, demand.busy, reports_per_task=self._reports_per_task, max_tasks=self._max_tasks)
 
-    def _soon(self, at: datetime.datetime | None) -> bool:
-        return at is not None and at - _utc_now() < self._stay_awake
+    def _soon(self, demand: Demand) -> bool:
+        return demand.next_due_at is not None and demand.next_due_at - demand.now < self._stay_awake
 
-    def _set_alarm_clock(self, due_at: datetime.datetime | None) -> None:
+    def _set_alarm_clock(self, demand: Demand) -> None:
         at = None
-        if due_at is not None:
+        if demand.next_due_at is not None:
             # The clock knows whole seconds, and takes no time that has passed.
-            at = max(due_at, _utc_now() + datetime.timedelta(seconds=1)) + datetime.timedelta(milliseconds=999)
+            soonest = demand.now + datetime.timedelta(seconds=1)
+            at = max(demand.next_due_at, soonest) + datetime.timedelta(milliseconds=999)
         self._alarm_clock.set(at)
         log.info("sleep.alarm_clock", at=at)
-
-
-def _utc_now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

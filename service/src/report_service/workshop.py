@@ -78,12 +78,12 @@ class Workshop:
         request = check_request(claim, self._catalogue)
         recurring = is_recurring(claim)
         if recurring and claim.run_at is None:
-            run_at = next_time(claim, _utc_now())
+            run_at = next_time(claim, claim.now())
             queue.plan(claim, run_at)
             log.info("report.planned", config_id=claim.config_id, report=request.report.name, run_at=run_at)
             return
         if recurring:
-            next_time(claim, _utc_now())  # a wrong schedule is told before any work is done
+            next_time(claim, claim.now())  # a wrong schedule is told before any work is done
         if claim.attempt > claim.max_attempts:
             last = f"That was attempt {claim.attempt - 1} of {claim.max_attempts}; insert the request again."
             raise ReportError(ErrorCode.LEASE_LOST, f"{claim.error_message or 'No attempt ended.'} {last}", retry=False)
@@ -91,7 +91,7 @@ class Workshop:
         with tempfile.TemporaryDirectory(prefix="report-") as folder:
             facts, produced, path = self._make(attempt, request, warehouse, Path(folder))
             attempt.still_wanted()
-            next_run_at = next_time(claim, _utc_now()) if recurring else None
+            next_run_at = next_time(claim, claim.now()) if recurring else None
             recipients = [(recipient.channel, recipient.address) for recipient in request.recipients]
             queue.finish(claim, produced, recipients=recipients, next_run_at=next_run_at)
             log.info(
@@ -111,7 +111,7 @@ class Workshop:
         self, attempt: Attempt, request: Request, warehouse: Warehouse, folder: Path
     ) -> tuple[ReportFacts, Produced, Path]:
         claim, report, renderer = attempt.claim, request.report, renderer_for(request.output)
-        now = _utc_now()
+        now = claim.now()
         facts = ReportFacts(
             name=report.name,
             title=report.definition.title,
@@ -173,10 +173,6 @@ def _next_run_at(claim: Claim) -> datetime.datetime | None:
     if not is_recurring(claim):
         return None
     try:
-        return next_time(claim, _utc_now())
+        return next_time(claim, claim.now())
     except RequestError:
         return None
-
-
-def _utc_now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

@@ -27,8 +27,8 @@ class ReportQueue:
 
     def demand(self) -> Demand:
         """Return what the queue holds, in one statement."""
-        ((pending, busy, next_due_at),) = self._warehouse.rows(statements.DEMAND)
-        return Demand(int(pending or 0), int(busy or 0), next_due_at)
+        ((pending, busy, next_due_at, now),) = self._warehouse.rows(statements.DEMAND)
+        return Demand(int(pending or 0), int(busy or 0), next_due_at, now)
 
     def claim(self, limit: int) -> list[Claim]:
         """Take up to `limit` rows that are due, expired leases included.

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 
+def utc_now() -> datetime.datetime:
+    """This machine's clock, naive and in UTC as the table's times; for times of the queue ask Snowflake's."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+
 @dataclass(frozen=True)
 class Demand:
-    """V_QUEUE_DEMAND: rows to be claimed now, tasks at work, and when the next row is due (UTC)."""
+    """V_QUEUE_DEMAND: rows to be claimed now, tasks at work, and when the next row is due (UTC).
+
+    `now` is Snowflake's clock at that look: a task whose own clock jumps must neither sleep too long nor never.
+    """
 
     pending: int
     busy: int
     next_due_at: datetime.datetime | None
+    now: datetime.datetime = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,14 @@ class Claim:
     requested_by: Any
     error_code: str | None  # set by the claim itself: LEASE_LOST or INVALID_STATUS
     error_message: str | None
+    claimed_at: datetime.datetime | None  # by Snowflake's clock
+    received: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime.datetime:
+        """Snowflake's clock (UTC) as it goes on since the claim, whatever this machine's clock says."""
+        if self.claimed_at is None:
+            return utc_now()
+        return self.claimed_at + datetime.timedelta(seconds=time.monotonic() - self.received)
 
 
 @dataclass(frozen=True)

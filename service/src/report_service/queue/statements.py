@@ -69,7 +69,7 @@ WHERE {_CLAIMABLE}
 CLAIMED = f"""
 SELECT CONFIG_ID, CLAIM_TOKEN, ATTEMPTS, COALESCE(MAX_ATTEMPTS, 3), REPORT_NAME, TRIGGER_TYPE, PARAMETERS,
        OUTPUT_FORMAT, SCHEDULE_CRON, SCHEDULE_TIMEZONE, {_time("RUN_AT")}, RECIPIENTS, REQUESTED_BY, ERROR_CODE,
-       ERROR_MESSAGE
+       ERROR_MESSAGE, STARTED_AT
 FROM REPORT_CONFIG
 WHERE CLAIM_TOKEN = ? AND STATUS = 'PROCESSING'
 ORDER BY {_ORDER}"""
@@ -160,7 +160,7 @@ WHERE DELIVERY_ID = ? AND STATUS = 'PENDING'"""
 # The alarm clock rings after a year at the latest: neither it nor Python knows every time that a row may hold.
 DEMAND = """
 SELECT PENDING, BUSY, CASE WHEN NEXT_DUE_AT > DATEADD('DAY', 365, SYSDATE()) THEN DATEADD('DAY', 365, SYSDATE())
-                           ELSE NEXT_DUE_AT END
+                           ELSE NEXT_DUE_AT END, SYSDATE()
 FROM V_QUEUE_DEMAND"""
 
 # Values: key, name, format, parameters, recipients, source. A second request with the same key changes nothing.
