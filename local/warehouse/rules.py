@@ -50,13 +50,14 @@ def check(statement: Statement) -> None:
 
 
 def _network_rule(values: dict[str, Any], complete: bool) -> None:
-    kind = values.get("TYPE")
     if not complete:
         # ALTER does not say of which type the rule is; only a host has a port.
         for value in values.get("VALUE_LIST", []):
             if ":" in value:
                 _host_port(value, "HOST_PORT")
-    if not complete or kind is None:
+        return
+    kind = values.get("TYPE")
+    if kind is None:
         return
     mode = values.get("MODE", "INGRESS")
     if mode not in MODES[kind]:

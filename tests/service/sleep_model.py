@@ -118,8 +118,9 @@ class Ecs:
 class System:
     """Everything together."""
 
-    def __init__(self, sleep: type[Sleep] = Sleep) -> None:
-        self._sleep = sleep
+    def __init__(self, sleep: type[Sleep] = Sleep, *, fenced: bool = True) -> None:
+        self._sleep, self._fenced = sleep, fenced
+        self.reached: set[str] = set()
         self.now = START
         self.requests: list[Request] = []
         self.unseen: list[Request] = []  # what the stream holds
@@ -143,6 +144,7 @@ class System:
     def set_desired(self, count: int) -> None:
         """Set the desired count; nobody may set one that is out of bounds."""
         assert 0 <= count <= MAX_TASKS, f"the desired count was set to {count}"
+        self.reached |= {"lowered"} if count < self.desired else {"raised"} if count > self.desired else set()
         self.desired = count
 
     # --- Snowflake's side
@@ -168,6 +170,7 @@ class System:
 
     def ring(self) -> None:
         """The alarm clock rings and wakes one."""
+        self.reached.add("rung")
         self.alarm = None
         self.wakers.append(Actor(lambda actor: self._wake(actor, 1, 0)))
 
@@ -228,6 +231,7 @@ class System:
         for row, _ in held:
             row.status, row.holder = Status.PENDING, None
         worker.rows = []
+        self.reached |= {"handed back"} if held else set()
         if held and worker.actor is None:
             self._start(worker, worker.sleep.take_back)
         elif worker.actor is None:
@@ -238,11 +242,22 @@ class System:
         if worker.actor is not None:
             worker.actor.kill()
         self.workers.remove(worker)
+        self.reached.add("crashed")
 
     def expire(self) -> None:
         """The leases of dead workers run out."""
-        for row in self.requests:
-            if row.status is Status.PROCESSING and row.holder not in self.workers:
+        for row in self.orphans():
+            row.holder = None
+
+    def orphans(self) -> list[Request]:
+        """The rows whose worker is dead and whose lease still runs."""
+        held = [one for one in self.requests if one.status is Status.PROCESSING and one.holder is not None]
+        return [one for one in held if one.holder not in self.workers]
+
+    def stall(self, worker: Worker) -> None:
+        """Its heartbeats do not get through: the leases run out although it goes on working."""
+        for row, token in worker.rows:
+            if row.token == token and row.status is Status.PROCESSING:
                 row.holder = None
 
     # --- the worker
@@ -257,6 +272,7 @@ class System:
             or (one.status is Status.PROCESSING and one.holder is None)
         ][:count]
         for row in due:
+            self.reached |= {"taken over"} if row.status is Status.PROCESSING else set()
             self._tokens += 1
             row.status, row.holder, row.token = Status.PROCESSING, worker, self._tokens
             worker.rows.append((row, self._tokens))
@@ -266,7 +282,9 @@ class System:
     def finish(self, worker: Worker) -> None:
         """The fenced write that ends a report."""
         row, token = worker.rows.pop(0)
-        if row.token == token and row.status is Status.PROCESSING:
+        held = row.token == token and row.status is Status.PROCESSING
+        self.reached |= set() if held else {"fenced off"}
+        if held or not self._fenced:
             row.status, row.holder = Status.DONE, None
             row.finished += 1
 

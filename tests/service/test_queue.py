@@ -72,14 +72,15 @@ def test_a_time_that_had_passed_when_the_row_came_is_no_waiting(warehouse, queue
     assert [claim.config_id for claim in queue.claim(4)] == [scheduled]
 
 
-def test_time_is_snowflakes_whatever_the_clock_of_the_task_says(warehouse, queue, monkeypatch):
-    monkeypatch.setattr("report_service.queue.rows.utc_now", lambda: datetime.datetime(2001, 1, 1))
-    insert(warehouse, REPORT_NAME="a")
-    ((now,),) = warehouse.rows("SELECT SYSDATE()")
-    second = datetime.timedelta(seconds=5)
-    assert abs(queue.demand().now - now) < second
+def test_a_demand_and_a_claim_bring_snowflakes_clock_along(warehouse, queue):
+    config_id = insert(warehouse, REPORT_NAME="a")
+    ((before,),) = warehouse.rows("SELECT SYSDATE()")
+    now = queue.demand().now
+    ((after,),) = warehouse.rows("SELECT SYSDATE()")
+    assert before < now < after
     (claim,) = queue.claim(1)
-    assert abs(claim.now() - now) < second
+    assert claim.claimed_at == row(warehouse, config_id)["STARTED_AT"]
+    assert claim.claimed_at <= claim.now() < claim.claimed_at + datetime.timedelta(seconds=30)
 
 
 def test_a_batch_takes_no_more_than_its_limit(warehouse, queue):

@@ -1,6 +1,8 @@
 """From a row to a file in S3, over the real protocols of both stand-ins."""
 
 import csv
+import dataclasses
+import datetime
 import hashlib
 import io
 import json
@@ -74,6 +76,15 @@ def test_the_pricing_summary_adds_up_to_the_cent(make, sample_data):
     rows = {(line["L_RETURNFLAG"], line["L_LINESTATUS"]): line for line in csv.DictReader(io.StringIO(file.decode()))}
     assert list(rows) == [("A", "F"), ("N", "F"), ("N", "O"), ("R", "F")]
     assert Decimal(rows["R", "F"]["SUM_BASE_PRICE"]) == expected
+
+
+def test_a_recurring_report_is_planned_by_snowflakes_clock(warehouse, queue, workshop):
+    columns = {"TRIGGER_TYPE": "SCHEDULED", "SCHEDULE_CRON": "0 6 * * *", "SCHEDULE_TIMEZONE": "Europe/Berlin"}
+    config_id = insert(warehouse, REPORT_NAME="pricing_summary", **columns)
+    (claim,) = queue.claim(1)
+    claim = dataclasses.replace(claim, claimed_at=datetime.datetime(2031, 5, 1, 12))
+    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    assert row(warehouse, config_id)["RUN_AT"] == datetime.datetime(2031, 5, 2, 4)
 
 
 NEEDED = {"sales_report": {"start_date": "1997-01-01", "end_date": "1997-12-31"}}

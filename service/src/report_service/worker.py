@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 import time
 from collections.abc import Callable
@@ -106,7 +107,7 @@ class Worker:
             if not self._missing:
                 log.warning("worker.no_queue", reason=str(error)[:300])
             self._missing = True
-            return Demand(0, 0, None)
+            return Demand(0, 0, None, datetime.datetime.now(datetime.UTC).replace(tzinfo=None))
         self._missing = False
         return demand
 

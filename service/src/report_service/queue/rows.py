@@ -9,11 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def utc_now() -> datetime.datetime:
-    """This machine's clock, naive and in UTC as the table's times; for times of the queue ask Snowflake's."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-
-
 @dataclass(frozen=True)
 class Demand:
     """V_QUEUE_DEMAND: rows to be claimed now, tasks at work, and when the next row is due (UTC).
@@ -24,7 +19,7 @@ class Demand:
     pending: int
     busy: int
     next_due_at: datetime.datetime | None
-    now: datetime.datetime = field(default_factory=utc_now)
+    now: datetime.datetime
 
 
 @dataclass(frozen=True)
@@ -46,13 +41,11 @@ class Claim:
     requested_by: Any
     error_code: str | None  # set by the claim itself: LEASE_LOST or INVALID_STATUS
     error_message: str | None
-    claimed_at: datetime.datetime | None  # by Snowflake's clock
+    claimed_at: datetime.datetime  # by Snowflake's clock
     received: float = field(default_factory=time.monotonic)
 
     def now(self) -> datetime.datetime:
         """Snowflake's clock (UTC) as it goes on since the claim, whatever this machine's clock says."""
-        if self.claimed_at is None:
-            return utc_now()
         return self.claimed_at + datetime.timedelta(seconds=time.monotonic() - self.received)
 
 

@@ -102,19 +102,16 @@ class Observer:
 
     def integrations(self) -> set[str]:
         """The names of all integrations that the role may see."""
-        statement = "SHOW INTEGRATIONS"
-        if statement not in self._shown:
-            self._shown[statement] = self.session.run(statement, "look at the integrations", changes=False)
-        return {str(row["name"]) for row in self._shown[statement]}
+        return {str(row["name"]) for row in self._show("SHOW INTEGRATIONS", "all integrations")}
 
-    def _run(self, statement: str, made: Made) -> list[Row]:
-        rows = self.session.run(statement, f"look at {made}", changes=False)
+    def _run(self, statement: str, what: Made | str) -> list[Row]:
+        rows = self.session.run(statement, f"look at {what}", changes=False)
         return [{name.lower(): value for name, value in row.items()} for row in rows]
 
-    def _show(self, statement: str, made: Made) -> list[Row]:
+    def _show(self, statement: str, what: Made | str) -> list[Row]:
         if statement not in self._shown:
             try:
-                self._shown[statement] = self._run(statement, made)
+                self._shown[statement] = self._run(statement, what)
             except StatementFailed as error:
                 if error.errno not in GONE:
                     raise

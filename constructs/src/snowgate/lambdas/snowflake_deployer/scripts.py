@@ -22,22 +22,30 @@ from .role_grants import GRANTS, RoleGrants
 from .smoke import run_smoke
 from .sql_asset import SecretValue, file_digest, read_scripts, read_secrets
 from .statements import Script, Statement
-from .task_graph import make_up, paused, run_patiently
+from .task_graph import paused, resume_remembered, run_patiently
 
 # The answer to CloudFormation has 4 KB for all; JSON may write one character as six.
 LONGEST_DRIFT = 2000
 
 
 class Result(NamedTuple):
-    """What a deploy has done: statements run, files left alone, and what it found otherwise than it was recorded."""
+    """What a pass over the files has done: statements run, files left alone, and what it found otherwise than it was
+    recorded.
+
+    For the last look: what was seen before, whether what a role had lost stays on its record, and the files that were
+    not repaired because another role owns what they touch.
+    """
 
     statements: int
     skipped: int
     drift: list[str]
+    outlook: Outlook
+    keeps: bool
+    blocked: frozenset[str]
 
     def followed_by(self, later: Result) -> Result:
-        """What both have done; the files left alone are those of the later one."""
-        return Result(self.statements + later.statements, later.skipped, self.drift + later.drift)
+        """What both have done; all but statements and drift is the later one's."""
+        return later._replace(statements=self.statements + later.statements, drift=self.drift + later.drift)
 
 
 def apply(request: Request) -> dict[str, str]:
@@ -55,13 +63,14 @@ def apply(request: Request) -> dict[str, str]:
         with locked(session, tables, request.deadline, deployment=request.id, stack=stack):
             ledger = Ledger(session, tables, stack=stack, deployment=request.id)
             deployment = Deployment(request, session, ledger)
-            result, values = Result(0, 0, []), None
+            values = read_secrets(properties, scripts, request.deadline, request.secrets)
+            result = deployment.run(scripts, values)
             # A rotation asks for no lock: a value that it has exchanged meanwhile is put in once more.
             while (found := read_secrets(properties, scripts, request.deadline, request.secrets)) != values:
                 result, values = result.followed_by(deployment.run(scripts, found)), found
             if smoke := properties.text("Smoke", ""):
                 run_smoke(session, request.deadline, smoke)
-            deployment.settle(scripts, anew=bool(result.statements))
+            deployment.settle(scripts, result)
     return {
         "Statements": str(result.statements),
         "Skipped": str(result.skipped),
@@ -93,7 +102,7 @@ def delete(request: Request) -> None:
         with locked(session, tables, request.deadline, deployment=request.id, stack=stack):
             made = [one for one in reversed(ledger.read().objects) if not one.made.kept]
             Deployment(request, session, ledger).drop("delete", made)
-            make_up(session, request.deadline, ledger)
+            resume_remembered(session, request.deadline, ledger)
             ledger.forget(made, "forget what was dropped")
 
 
@@ -103,12 +112,9 @@ class Deployment:
     def __init__(self, request: Request, session: Session, ledger: Ledger) -> None:
         self._request, self._session, self._ledger = request, session, ledger
         self._scripts_session: Session | None = None
-        self._outlook: Outlook | None = None
-        self._keeps = False
-        self._blocked: set[str] = set()
 
     def run(self, scripts: list[Script], values: dict[str, SecretValue]) -> Result:
-        """Bring everything to the files; ``settle`` comes after it.
+        """Bring everything to the files; ``settle`` comes after it, once the new version has proven itself.
 
         Raises:
             OwnerChanged: a file that is to run touches what another role owns; nothing was changed.
@@ -124,9 +130,8 @@ class Deployment:
         dropped = [one for one in gone if not one.made.kept]
         if refused := refusal(plans, dropped, outlook):
             raise owners.OwnerChanged(f"Nothing was changed. {refused}")
-        count, skipped, said = 0, 0, list[str]()
+        count, skipped, said, blocked = 0, 0, list[str](), set[str]()
         keeps = all(plan.change in (DRIFTED, UNCHANGED) or not _grants(plan.script) for plan in plans)
-        self._outlook, self._keeps = outlook, keeps
         with ExitStack() as stack:
             self._scripts_session = None  # the one of a run before is closed
             for plan, script in zip(plans, scripts, strict=True):
@@ -137,7 +142,7 @@ class Deployment:
                 if plan.change == UNCHANGED:
                     skipped += 1
                     if plan.blocked:
-                        self._blocked.add(script.name)
+                        blocked.add(script.name)
                     continue
                 print(json.dumps({"level": "info", "file": script.name, "change": plan.change, "drift": plan.drift}))
                 mended = self._file_run(script, values, stack, outlook.roles, keeps).run(digests[script.name], state)
@@ -145,7 +150,7 @@ class Deployment:
                 said += [f"{one}, {'not ' if one in left and ANEW not in one else ''}repaired" for one in plan.drift]
                 said += mended
                 count += len(script.statements)
-        return Result(count, skipped, list(dict.fromkeys(said)))
+        return Result(count, skipped, list(dict.fromkeys(said)), outlook, keeps, frozenset(blocked))
 
     def drop(self, name: str, objects: list[Recorded]) -> None:
         """Drop objects in this order; the caller forgets them; ``name`` stands for a file in the history."""
@@ -163,35 +168,39 @@ class Deployment:
     def _drop(self, drop: Statement) -> list[dict[str, Any]]:
         return run_patiently(self._session, self._request.deadline, drop.text, drop.text)
 
-    def settle(self, scripts: list[Script], *, anew: bool) -> None:
+    def settle(self, scripts: list[Script], result: Result) -> None:
         """Drop what no file makes any more, and write down what is there now.
 
-        ``anew``: look at everything again, because a later file may have changed what an earlier one made. If nothing
-        ran, and no deploy before was ended on its way here, only the grants on each object are looked at, which would
-        be lost with it. What another role owns, and what was not repaired because of it, keeps its record: else it
-        would be taken for what should be.
+        Everything is looked at again, because a later file may have changed what an earlier one made. If nothing ran,
+        and no deploy before was ended on its way here, only the grants on each object are, which would be lost with it.
         """
-        assert self._outlook is not None, "run comes first"
-        roles, foreign = self._outlook.roles, {str(made) for made in self._outlook.foreign}
         state = self._ledger.read()
         gone = leftovers(scripts, state)
         self.drop("leftovers", [one for one in gone if not one.made.kept])
-        make_up(self._session, self._request.deadline, self._ledger)
+        resume_remembered(self._session, self._request.deadline, self._ledger)
+        anew = bool(result.statements or gone) or not all(one.settled for one in state.objects)
         observer = Observer(self._session)
-        anew = anew or bool(gone) or not all(one.settled for one in state.objects)
-        changed = []
-        for one in state.objects:
-            if one in gone or one.facts is None or str(one.made) in foreign or one.file in self._blocked:
-                continue
-            facts = (observer.observe(one.made) or one.facts) if anew else one.facts
-            if anew and one.made.kind == GRANTS:
-                facts = roles.record(one.made, facts, keeps=self._keeps)
-            grants = held(self._session, one.made)
-            now = one._replace(facts=facts, grants=one.grants if grants is None else grants, settled=True)
-            if now != one:
-                changed.append(now)
+        recorded = [one for one in state.objects if one not in gone and one.facts is not None]
+        seen = [self._seen(one, result, observer if anew else None) for one in recorded]
+        changed = [now for now, one in zip(seen, recorded, strict=True) if now != one]
         self._ledger.record(changed, "write down what is there now")
         self._ledger.forget(gone, "forget what no file makes any more")
+
+    def _seen(self, one: Recorded, result: Result, observer: Observer | None) -> Recorded:
+        """An object as it is now; with an observer, its facts too.
+
+        What another role owns, and what was not repaired because of it, keeps its record: else it would be taken for
+        what should be.
+        """
+        if one.file in result.blocked or any(str(made) == str(one.made) for made in result.outlook.foreign):
+            return one._replace(settled=True)
+        facts = one.facts
+        if observer is not None:
+            facts = observer.observe(one.made) or facts
+            if one.made.kind == GRANTS:
+                facts = result.outlook.roles.record(one.made, facts or {}, keeps=result.keeps)
+        grants = held(self._session, one.made)
+        return one._replace(facts=facts, grants=one.grants if grants is None else grants, settled=True)
 
     def _file_run(
         self, script: Script, values: dict[str, SecretValue], stack: ExitStack, roles: RoleGrants, keeps: bool

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from .connection import GONE, Session, StatementFailed
 from .deadline import Deadline, OutOfTime
 from .grants import give_back, held
+from .ledger import Ledger, LockLost
 from .objects import Made
 from .observe import predecessors
 
@@ -38,52 +39,43 @@ class Task(NamedTuple):
 Graph = dict[str, Task]
 
 
-class Memory(Protocol):
-    """Where the tasks of others that stand still for a deploy are written down, so that it may be killed."""
-
-    def suspended(self) -> dict[str, tuple[bool, Sequence[str]]]:
-        """Those tasks: did each run, and after which?"""
-
-    def note_suspended(self, tasks: Mapping[str, tuple[bool, Sequence[str]]]) -> None:
-        """Write them down; none once they run again."""
-
-
 @contextmanager
 def paused(
-    session: Session, deadline: Deadline, memory: Memory, tasks: Sequence[Made], statements: Sequence[str]
+    session: Session, deadline: Deadline, ledger: Ledger, tasks: Sequence[Made], statements: Sequence[str]
 ) -> Iterator[None]:
     """Hold the graphs of a file's tasks still while the file's statements run.
 
     Suspends the roots that run, also for children that others attached. Afterwards those children hang on the new
     task and run as before, and what ``statements`` resumed is verified. If the file fails, all that ran runs again. If
-    the process is killed, ``memory`` has the tasks of others for the next deploy.
+    the process is killed, ``ledger`` has the tasks of others for the next deploy.
 
     Raises:
         TaskGraphError: a task that the file resumed is not started.
         StatementFailed: Snowflake refused to suspend or resume a task; the message names it.
     """
-    before = suspend(session, deadline, memory, tasks)
+    before = suspend(session, deadline, ledger, tasks)
+    ours = {task.name for task in tasks}
+    others = {name: task for name, task in before.items() if name not in ours}
     try:
         yield
     except Exception as error:
         try:
             restore(session, deadline, before)
-            if before.keys() - {task.name for task in tasks}:
-                memory.note_suspended({})
-        except (StatementFailed, OutOfTime) as second:
+            if others:
+                ledger.note_suspended({})
+        except (StatementFailed, OutOfTime, LockLost) as second:
             running = ", ".join(task.name for task in before.values() if task.started)
             raise TaskGraphError(
                 f"{error} Of the tasks that ran before ({running}), not all run again: {second}"
             ) from error
         raise
-    ours = {task.name for task in tasks}
-    restore(session, deadline, {name: task for name, task in before.items() if name not in ours}, ours)
-    if set(before) - ours:
-        memory.note_suspended({})
+    restore(session, deadline, others, ours)
+    if others:
+        ledger.note_suspended({})
     verify(session, tasks, statements)
 
 
-def suspend(session: Session, deadline: Deadline, memory: Memory, tasks: Sequence[Made]) -> Graph:
+def suspend(session: Session, deadline: Deadline, ledger: Ledger, tasks: Sequence[Made]) -> Graph:
     """Suspend the running roots over ``tasks``, and give what their graphs were before.
 
     What a killed deploy left suspended counts as what it was before that.
@@ -92,26 +84,26 @@ def suspend(session: Session, deadline: Deadline, memory: Memory, tasks: Sequenc
     ours = [task.name for task in tasks if task.name in graphs]
     roots = {root for name in ours for root in _roots(graphs, name)}
     touched = {name: task for name, task in graphs.items() if roots.intersection(_roots(graphs, name))}
-    left = remembered(memory)
+    left = remembered(ledger)
     others = {name: task for name, task in touched.items() if name not in ours} | left
     if others != left:
-        memory.note_suspended({name: (task.started, task.after) for name, task in others.items()})
+        ledger.note_suspended({name: (task.started, task.after) for name, task in others.items()})
     for root in sorted(roots):
         if graphs[root].started:
             run_patiently(session, deadline, f"ALTER TASK {root} SUSPEND", f"suspend task {root}")
     return touched | left
 
 
-def remembered(memory: Memory) -> Graph:
+def remembered(ledger: Ledger) -> Graph:
     """The tasks of others that a deploy has suspended, as they were before."""
-    return {name: Task(name, started, tuple(after)) for name, (started, after) in memory.suspended().items()}
+    return {name: Task(name, started, tuple(after)) for name, (started, after) in ledger.suspended().items()}
 
 
-def make_up(session: Session, deadline: Deadline, memory: Memory) -> None:
+def resume_remembered(session: Session, deadline: Deadline, ledger: Ledger) -> None:
     """Let run again what a killed deploy had suspended, if no file has since."""
-    if left := remembered(memory):
+    if left := remembered(ledger):
         restore(session, deadline, left)
-        memory.note_suspended({})
+        ledger.note_suspended({})
 
 
 def restore(session: Session, deadline: Deadline, before: Graph, ours: Iterable[str] = ()) -> None:
