@@ -162,6 +162,7 @@ def test_what_somebody_changed_is_named(system):
         f"DROP VIEW {config}.V_REPORT_METRICS",
         f"REVOKE INSERT ON TABLE {config}.REPORT_CONFIG FROM ROLE {system.names.runner_role}",
         f"ALTER API INTEGRATION {system.names.api_integration} SET ENABLED = FALSE",
+        f"ALTER API INTEGRATION {system.names.api_integration} SET API_BLOCKED_PREFIXES = ('{URL}')",
         f"ALTER USER {system.names.runner_user} SET DEFAULT_WAREHOUSE = OTHER",
     )
     try:
@@ -172,6 +173,7 @@ def test_what_somebody_changed_is_named(system):
     said = "\n".join(lines)
     assert f"~ user {system.names.runner_user}: ALTER USER {system.names.runner_user} SET DEFAULT_WAREHOUSE =" in said
     assert f"~ API integration {system.names.api_integration}: ENABLED is false, would be TRUE" in said
+    assert f"~ API integration {system.names.api_integration}: API_BLOCKED_PREFIXES is {URL}, would be empty" in said
     assert (
         f"~ 030_views.sql: drifted, would run 5 statements\n    drift: VIEW {config}.V_REPORT_METRICS was missing"
         in said
