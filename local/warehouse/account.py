@@ -40,7 +40,7 @@ class Account:
         """End all sessions and write everything to disk. What still runs is cut off; it was not committed."""
         sessions = list(self.sessions.values())
         for session in sessions:
-            session.duck.interrupt()
+            session.interrupt()
         closed = [session.close(patience=0.2) for session in sessions]
         if all(closed):
             self.duck.close()

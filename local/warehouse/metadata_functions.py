@@ -1,4 +1,4 @@
-"""GET_DDL, SYSTEM$STREAM_HAS_DATA, SYSTEM$TASK_DEPENDENTS_ENABLE and SYSTEM$WAIT: answered from the catalogue.
+"""GET_DDL and functions that begin with SYSTEM$: answered from the catalogue and the sessions.
 
 Sources: the pages of these functions. Their arguments are constants, in Snowflake too.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from local.warehouse import get_ddl, streams, task_graphs
-from local.warehouse.errors import compilation_error, invalid_value
+from local.warehouse.errors import SnowflakeError, compilation_error, invalid_value
 from local.warehouse.lexer import Reader
 
 if TYPE_CHECKING:
@@ -61,8 +61,21 @@ def _wait(account: Account, session: Session, node: exp.Anonymous) -> exp.Expr:
     return exp.Literal.string(f"waited {amount} {unit[0].lower() if unit else 'seconds'}")
 
 
+def _cancel_all(account: Account, session: Session, node: exp.Anonymous) -> exp.Expr:
+    """Of one's own sessions; those of others need a privilege that the stand-in does not know."""
+    (number,) = _constants(node, 1, 1)
+    found = account.sessions.get(number)
+    if found is None:
+        raise invalid_value(number, node.name.upper(), "the id of a session that is open")
+    if found.user != session.user and session.role != "ACCOUNTADMIN":
+        raise SnowflakeError(3001, "42501", f"Insufficient privileges to cancel the queries of session {number}.")
+    found.interrupt()
+    return exp.Literal.string("all queries cancelled")
+
+
 _FUNCTIONS: dict[str, Answer] = {
     "GET_DDL": _get_ddl,
+    "SYSTEM$CANCEL_ALL_QUERIES": _cancel_all,
     "SYSTEM$STREAM_HAS_DATA": streams.replace_has_data,
     "SYSTEM$TASK_DEPENDENTS_ENABLE": _dependents,
     "SYSTEM$WAIT": _wait,

@@ -34,7 +34,7 @@ def logged_in(session: Session) -> dict[str, Any]:
         "remMeToken": None,
         "remMeValidityInSeconds": 0,
         "healthCheckInterval": 45,
-        "sessionId": int(session.id) % 2**53,
+        "sessionId": int(session.id),
         "parameters": parameters(session),
         "sessionInfo": {
             "databaseName": session.database,

@@ -248,7 +248,7 @@ class Server:
         self._session(request)
         session = self._running.get(str(body.get("requestId", "")))
         if session is not None:
-            session.duck.interrupt()
+            session.interrupt()
 
     def monitor(self, request: Request, _body: dict[str, Any]) -> dict[str, Any]:
         """The state of a query by its id."""

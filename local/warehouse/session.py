@@ -69,7 +69,7 @@ class Session:
     """One login's state on the server. Use it from one thread at a time, under `busy`."""
 
     def __init__(self, connection: Any, locks: TableLocks, user: str, role: str) -> None:
-        self.id = str(uuid.uuid4().int >> 66)
+        self.id = str(uuid.uuid4().int >> 75)  # a driver reads it as a number of JSON
         self.token = secrets.token_urlsafe(32)
         self.master_token = secrets.token_urlsafe(32)
         self.connection = connection
@@ -103,6 +103,10 @@ class Session:
             self._variables |= changed
         self._wanted = {}
         return self._bare
+
+    def interrupt(self) -> None:
+        """End the statement that runs, from another thread."""
+        self._bare.interrupt()
 
     @property
     def _bare(self) -> duckdb.DuckDBPyConnection:

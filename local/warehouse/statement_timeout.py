@@ -76,7 +76,7 @@ class _Watch:
         with self._lock:
             if not self._ended:
                 self._fired = True
-                self._session.duck.interrupt()
+                self._session.interrupt()
 
     def near(self) -> bool:
         """Is the time over, or as good as? Who looks at the clock himself may see it a moment before the timer."""

@@ -6,11 +6,13 @@ import threading
 import pytest
 from service_rows import insert, row
 
-from report_service.errors import MAX_MESSAGE, ErrorCode, LeaseLostError
+from report_service.errors import MAX_MESSAGE, ErrorCode, ReportError
 from report_service.queue import NewJob, Produced, ReportQueue
+from report_service.queue.outcome import completed, failed, planned, released, retried
 from tests import sql_lint
 
 PRODUCED = Produced("s3://bucket/key", 4, 1000, "ab" * 32)
+AWAY = ReportError(ErrorCode.UPLOAD_FAILED, "S3 is away")
 
 
 @pytest.fixture
@@ -33,6 +35,11 @@ def let_lease_run_out(warehouse, config_id):
     warehouse.change(
         "UPDATE REPORT_CONFIG SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE()) WHERE CONFIG_ID = ?", (config_id,)
     )
+
+
+def recipients(warehouse, config_id):
+    statement = "SELECT CHANNEL, RECIPIENT FROM REPORT_DELIVERY WHERE CONFIG_ID = ? ORDER BY DELIVERY_ID"
+    return [tuple(entry) for entry in warehouse.rows(statement, (config_id,))]
 
 
 def test_an_insert_of_a_name_alone_is_claimed_with_its_defaults(warehouse, queue, audit):
@@ -122,40 +129,98 @@ def test_two_workers_never_take_the_same_row(snowflake_account, warehouse):
 def test_a_finished_row_holds_what_came_of_it_and_its_recipients(warehouse, queue, audit):
     config_id = insert(warehouse, REPORT_NAME="a")
     (claim,) = queue.claim(1)
-    queue.finish(claim, PRODUCED, recipients=[("email", "a@example.com"), ("email", "b@example.com")])
+    assert (
+        queue.settle([completed(claim, PRODUCED, recipients=[("email", f"{name}@example.com") for name in "ab"])]) == []
+    )
     found = row(warehouse, config_id)
     assert (found["STATUS"], found["S3_LOCATION"], found["ROW_COUNT"]) == ("COMPLETED", "s3://bucket/key", 4)
     assert (found["FILE_BYTES"], found["FILE_SHA256"], found["ERROR_CODE"]) == (1000, "ab" * 32, None)
     assert found["FINISHED_AT"] >= found["STARTED_AT"] >= found["CREATED_AT"]
-    assert [delivery[1:] for delivery in queue.deliveries(claim)] == [
-        ("email", "a@example.com"),
-        ("email", "b@example.com"),
-    ]
+    assert recipients(warehouse, config_id) == [("email", "a@example.com"), ("email", "b@example.com")]
     assert audit(config_id)[-1] == ("PROCESSING", "COMPLETED", "one", 1)
 
 
 @pytest.mark.parametrize(
     "late",
     [
-        lambda queue, claim: queue.finish(claim, PRODUCED, recipients=[("email", "a@example.com")]),
-        lambda queue, claim: queue.fail(claim, ErrorCode.QUERY_FAILED, "late"),
-        lambda queue, claim: queue.retry(claim, ErrorCode.QUERY_FAILED, "late", delay_seconds=1),
-        lambda queue, claim: queue.release(claim, "late"),
-        lambda queue, claim: queue.plan(claim, datetime.datetime(2030, 1, 1)),
+        lambda claim: completed(claim, PRODUCED, recipients=[("email", "a@example.com")]),
+        lambda claim: failed(claim, AWAY),
+        lambda claim: retried(claim, AWAY, delay_seconds=1),
+        lambda claim: released(claim, "late"),
+        lambda claim: planned(claim, datetime.datetime(2030, 1, 1)),
     ],
 )
 def test_a_worker_that_lost_its_lease_changes_nothing(warehouse, queue, late, audit):
     config_id = insert(warehouse, REPORT_NAME="a")
     (claim,) = queue.claim(1)
     let_lease_run_out(warehouse, config_id)
-    (taken_over,) = ReportQueue(warehouse, actor="two").claim(1)
+    (taken_over,) = ReportQueue(warehouse, actor="two").claim_lost()
     assert taken_over.attempt == 2
     assert taken_over.error_code == "LEASE_LOST"
     before = row(warehouse, config_id), audit(config_id)
-    with pytest.raises(LeaseLostError):
-        late(queue, claim)
+    outcome = late(claim)
+    assert queue.settle([outcome]) == [outcome]
     assert (row(warehouse, config_id), audit(config_id)) == before
-    assert queue.deliveries(claim) == []
+    assert recipients(warehouse, config_id) == []
+
+
+def test_a_row_whose_worker_lost_its_lease_is_claimed_alone(warehouse, queue):
+    rows = [insert(warehouse, REPORT_NAME="a") for _ in range(3)]
+    assert len(queue.claim(3)) == 3
+    for config_id in rows[:2]:
+        let_lease_run_out(warehouse, config_id)
+    new = insert(warehouse, REPORT_NAME="b")
+    demand = queue.demand()
+    assert (demand.pending, demand.lost, demand.deliveries) == (3, 2, 0)
+    assert [claim.config_id for claim in queue.claim(10)] == [new]
+    assert [claim.config_id for _ in range(3) for claim in queue.claim_lost()] == rows[:2]
+
+
+def test_many_outcomes_are_entered_together_with_a_number_of_statements_that_does_not_grow(
+    snowflake_account, warehouse, queue, audit
+):
+    for _ in range(5):
+        insert(warehouse, REPORT_NAME="a")
+    made, wrong, later, back, cron = queue.claim(5)
+    run_at = datetime.datetime(2031, 5, 4, 6, 0)
+    outcomes = [
+        completed(made, PRODUCED, recipients=[("email", "a@example.com")]),
+        failed(wrong, AWAY, next_run_at=run_at),
+        retried(later, AWAY, delay_seconds=3600),
+        released(back, "handed back"),
+        planned(cron, run_at),
+    ]
+    asked = []
+    change = warehouse.change
+    warehouse.change = lambda statement, values=(): asked.append(statement) or change(statement, values)
+    assert queue.settle(outcomes) == []
+    del warehouse.change
+    assert len(asked) == 7  # BEGIN, the rows, their audit, the ledger, the successors, their audit, COMMIT
+    found = [row(warehouse, claim.config_id) for claim in (made, wrong, later, back, cron)]
+    assert [entry["STATUS"] for entry in found] == ["COMPLETED", "FAILED", "PENDING", "PENDING", "PENDING"]
+    assert [entry["ATTEMPTS"] for entry in found] == [1, 1, 1, 0, 0]
+    assert [entry["ERROR_CODE"] for entry in found] == [None, "UPLOAD_FAILED", "UPLOAD_FAILED", None, None]
+    assert [entry["FINISHED_AT"] is not None for entry in found] == [True, True, False, False, False]
+    assert found[2]["NOT_BEFORE"] > found[2]["STARTED_AT"] + datetime.timedelta(minutes=59)
+    assert found[4]["RUN_AT"] == run_at
+    assert [audit(entry["CONFIG_ID"])[-1][:2] for entry in found] == [
+        ("PROCESSING", entry["STATUS"]) for entry in found
+    ]
+    ((successor,),) = warehouse.rows("SELECT CONFIG_ID FROM REPORT_CONFIG WHERE PARENT_ID = ?", (wrong.config_id,))
+    assert audit(int(successor)) == [(None, "PENDING", "one", 0)]
+
+
+def test_of_outcomes_that_are_entered_together_only_the_lost_one_changes_nothing(warehouse, queue, audit):
+    for _ in range(3):
+        insert(warehouse, REPORT_NAME="a")
+    claims = queue.claim(3)
+    queue.cancel(queue.job(str(claims[1].config_id)))
+    outcomes = [completed(claim, PRODUCED, next_run_at=datetime.datetime(2031, 5, 4)) for claim in claims]
+    assert queue.settle(outcomes) == [outcomes[1]]
+    assert [row(warehouse, claim.config_id)["STATUS"] for claim in claims] == ["COMPLETED", "CANCELLED", "COMPLETED"]
+    assert [len(audit(claim.config_id)) for claim in claims] == [2, 2, 2]
+    ((count,),) = warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG WHERE PARENT_ID IS NOT NULL")
+    assert count == 2
 
 
 def test_one_heartbeat_renews_all_leases_and_tells_which_are_lost(warehouse, queue):
@@ -174,7 +239,7 @@ def test_one_heartbeat_renews_all_leases_and_tells_which_are_lost(warehouse, que
 def test_a_retry_waits_and_then_counts_as_the_next_attempt(warehouse, queue):
     config_id = insert(warehouse, REPORT_NAME="a")
     (claim,) = queue.claim(1)
-    queue.retry(claim, ErrorCode.UPLOAD_FAILED, "S3 is away", delay_seconds=3600)
+    queue.settle([retried(claim, AWAY, delay_seconds=3600)])
     assert queue.claim(1) == []
     assert row(warehouse, config_id)["ERROR_CODE"] == "UPLOAD_FAILED"
     warehouse.change("UPDATE REPORT_CONFIG SET NOT_BEFORE = SYSDATE()")
@@ -186,7 +251,7 @@ def test_a_retry_waits_and_then_counts_as_the_next_attempt(warehouse, queue):
 def test_a_row_that_is_handed_back_has_lost_no_attempt(warehouse, queue):
     config_id = insert(warehouse, REPORT_NAME="a")
     (claim,) = queue.claim(1)
-    queue.release(claim, "handed back")
+    queue.settle([released(claim, "handed back")])
     assert (row(warehouse, config_id)["STATUS"], row(warehouse, config_id)["ATTEMPTS"]) == ("PENDING", 0)
     assert queue.claim(1)[0].attempt == 1
 
@@ -197,14 +262,18 @@ def test_a_recurring_row_has_exactly_one_successor(warehouse, queue):
         warehouse, REPORT_NAME="a", TRIGGER_TYPE="SCHEDULED", SCHEDULE_CRON="0 6 * * *", PARAMETERS={"delta": 1}
     )
     (claim,) = queue.claim(1)
-    queue.finish(claim, PRODUCED, next_run_at=run_at)
-    with pytest.raises(LeaseLostError):
-        queue.finish(claim, PRODUCED, next_run_at=run_at)
+    outcome = completed(claim, PRODUCED, next_run_at=run_at)
+    assert queue.settle([outcome]) == []
+    assert queue.settle([outcome]) == [outcome]
     warehouse.change("UPDATE REPORT_CONFIG SET STATUS = 'PENDING' WHERE CONFIG_ID = ?", (config_id,))
-    queue.finish(queue.claim(1)[0], PRODUCED, next_run_at=run_at)
+    other = insert(warehouse, REPORT_NAME="b")
+    first, second = queue.claim(2)
+    assert {first.config_id, second.config_id} == {config_id, other}
+    assert queue.settle([completed(claim, PRODUCED, next_run_at=run_at) for claim in (first, second)]) == []
     ((count,),) = warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG WHERE PARENT_ID = ?", (config_id,))
     assert count == 1
-    successor = next(job for job in queue.jobs(5) if job.config_id != config_id)
+    ((successor_id,),) = warehouse.rows("SELECT CONFIG_ID FROM REPORT_CONFIG WHERE PARENT_ID = ?", (config_id,))
+    successor = queue.job(str(successor_id))
     assert (successor.status, successor.run_at, successor.attempts) == ("PENDING", run_at, 0)
     assert row(warehouse, successor.config_id)["PARAMETERS"] is not None
 
@@ -213,7 +282,7 @@ def test_a_key_that_a_caller_chose_never_ends_a_recurring_report(warehouse, queu
     config_id = insert(warehouse, REPORT_NAME="a", TRIGGER_TYPE="SCHEDULED", SCHEDULE_CRON="0 6 * * *")
     (claim,) = queue.claim(1)
     queue.submit(NewJob(f"successor-of-{config_id}", "a", "CSV", "test"))
-    queue.finish(claim, PRODUCED, next_run_at=datetime.datetime(2031, 5, 4))
+    queue.settle([completed(claim, PRODUCED, next_run_at=datetime.datetime(2031, 5, 4))])
     assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG WHERE PARENT_ID = ?", (config_id,)) == [(1,)]
 
 
@@ -237,7 +306,7 @@ def test_a_row_of_nonsense_keeps_no_other_row_waiting(warehouse, queue, columns)
     assert demand.pending >= 1
     year_ahead = datetime.datetime.now() + datetime.timedelta(days=366)
     assert demand.next_due_at is None or demand.next_due_at < year_ahead
-    claims = {claim.config_id: claim for claim in queue.claim(5)}
+    claims = {claim.config_id: claim for claim in [*queue.claim(5), *queue.claim_lost()]}
     assert claims[good].attempt == 1
     assert all(1 <= claim.attempt <= 1_000_000 for claim in claims.values())
     assert len(claims) == demand.pending
@@ -276,7 +345,8 @@ def test_a_status_that_nobody_knows_is_claimed_to_be_refused(warehouse, queue):
 def test_an_error_message_has_no_secrets_and_a_sensible_length(warehouse, queue):
     config_id = insert(warehouse, REPORT_NAME="a")
     (claim,) = queue.claim(1)
-    queue.fail(claim, ErrorCode.INTERNAL_ERROR, "password=hunter2 token: abc\n" + "x" * 5000)
+    error = ReportError(ErrorCode.INTERNAL_ERROR, "password=hunter2 token: abc\n" + "x" * 5000)
+    queue.settle([failed(claim, error)])
     message = row(warehouse, config_id)["ERROR_MESSAGE"]
     assert "hunter2" not in message
     assert "abc" not in message
@@ -288,5 +358,5 @@ def test_a_text_with_sql_in_it_stays_a_text(warehouse, queue):
     config_id = insert(warehouse, REPORT_NAME=text)
     (claim,) = queue.claim(1)
     assert claim.report_name == text
-    queue.fail(claim, ErrorCode.UNKNOWN_REPORT, text)
+    queue.settle([failed(claim, ReportError(ErrorCode.UNKNOWN_REPORT, text))])
     assert row(warehouse, config_id)["ERROR_MESSAGE"] == text

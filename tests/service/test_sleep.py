@@ -9,6 +9,7 @@ import pytest
 from report_service.ecs import TaskProtection
 from report_service.formula import needed
 from report_service.heartbeat import Heartbeat
+from report_service.metrics import Metrics
 from report_service.queue.rows import Claim, Demand
 from report_service.sleep import Sleep
 from report_service.warehouse import Warehouses
@@ -157,20 +158,25 @@ class Claimable:
     """A queue with one row, a workshop that waits for `done`, and all else that a worker needs of its surroundings."""
 
     def __init__(self, health_file):
-        self.rows = [Claim(1, "token", 1, 3, *[None] * 12)]
+        self.rows = [Claim(1, "token", 1, 3, *[None] * 13)]
         self.done = threading.Event()
+        self.settled = []
         self.taken_back = 0
         self.worker = Worker(
             queue=self,
-            open_queue=lambda warehouse: self,
+            settling_queue=self,
+            ledger=self,
+            open_ledger=lambda warehouse: self,
             warehouses=Warehouses(lambda: None),
             workshop=self,
+            delivery=self,
             heartbeat=Heartbeat(self, lease_seconds=60),
+            metrics=Metrics("test"),
             protection=TaskProtection(None),
             lanes=2,
             poll_seconds=1,
             idle_seconds=60,
-            stop_seconds=0.1,
+            stop_seconds=0.3,
             health_file=health_file,
         )
         self.worker.sleep = self
@@ -184,8 +190,12 @@ class Claimable:
     def carry_out(self, *_):
         self.done.wait(5)
 
-    def release(self, *_):
-        pass
+    def settle(self, outcomes):
+        self.settled += outcomes
+        return []
+
+    def cancel_queries(self, session_id):
+        raise AssertionError(f"no query runs in session {session_id}")
 
     def close(self):
         pass
@@ -201,5 +211,6 @@ def test_a_worker_sees_to_its_count_when_it_begins_to_work_and_when_it_hands_wor
     assert scene.taken_back == 1
     scene.worker.stop()
     scene.worker.run()
+    assert [outcome.handed_back for outcome in scene.settled] == [True]
     assert scene.taken_back == 2
     scene.done.set()

@@ -13,6 +13,7 @@ from service_rows import insert, row
 from snowflake.connector.errors import OperationalError
 
 from report_service.queue import Produced, ReportQueue
+from report_service.queue.outcome import completed
 from report_service.web.app import make_app
 from report_service.web.readiness import LOOK_SECONDS, Readiness
 from report_service.web.tokens import FixedToken
@@ -161,7 +162,7 @@ def test_the_same_job_id_again_is_the_same_job(client, queue):
 
 def test_a_finished_job_says_where_its_file_is(client, queue):
     client.post("/process-job", json=JOB)
-    queue.finish(queue.claim(1)[0], Produced("s3://bucket/file.csv", 15, 900, "ab"))
+    queue.settle([completed(queue.claim(1)[0], Produced("s3://bucket/file.csv", 15, 900, "ab"))])
     body = client.get("/job/job-1/status").json()
     assert (body["status"], body["s3_output_location"], body["row_count"]) == ("COMPLETED", "s3://bucket/file.csv", 15)
     assert client.post("/process-job", json=JOB).json()["s3_output_location"] == "s3://bucket/file.csv"
@@ -287,7 +288,7 @@ def test_a_job_is_cancelled_once_and_a_finished_one_never(client, queue):
     assert client.post("/job/job-1/cancel").json()["status"] == "CANCELLED"
     assert client.post("/job/job-1/cancel").status_code == 200
     client.post("/process-job", json=JOB | {"job_id": "job-2"})
-    queue.finish(queue.claim(1)[0], Produced("s3://b/k", 1, 1, "ab"))
+    queue.settle([completed(queue.claim(1)[0], Produced("s3://b/k", 1, 1, "ab"))])
     answer = client.post("/job/job-2/cancel")
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
 

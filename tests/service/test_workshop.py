@@ -7,18 +7,19 @@ import hashlib
 import io
 import json
 import threading
+import time
 from decimal import Decimal
 
 import openpyxl
 import pypdfium2
 import pytest
-from botocore.awsrequest import AWSResponse
 from service_rows import insert, row
 
-from report_service.delivery import Delivery, EmailChannel
+from report_service.attempt import Attempt
+from report_service.catalogue import load_catalogue
 from report_service.queue import ReportQueue
 from report_service.storage import Storage
-from report_service.workshop import Attempt, Workshop
+from report_service.workshop import Workshop
 
 BUCKET = "service-tests"
 
@@ -31,9 +32,13 @@ def s3(cloud):
 
 
 @pytest.fixture(scope="module")
-def workshop(catalogue, s3, cloud):
-    email = EmailChannel(cloud.client("sesv2"), sender="reports@example.com", attachment_bytes=100_000)
-    return Workshop(catalogue, Storage(s3, BUCKET), Delivery({"email": email}), retry_seconds=3600)
+def workshop(catalogue, s3):
+    return Workshop(catalogue, Storage(s3, BUCKET), retry_seconds=3600)
+
+
+def carry_out(workshop, claim, warehouse, queue):
+    """Make a report and enter how that ended."""
+    queue.settle([workshop.carry_out(Attempt(claim), warehouse)])
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def make(warehouse, queue, workshop, s3):
     def make_one(**columns):
         config_id = insert(warehouse, **columns)
         claim = next(claim for claim in queue.claim(50) if claim.config_id == config_id)
-        workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+        carry_out(workshop, claim, warehouse, queue)
         found = row(warehouse, config_id)
         location = found["S3_LOCATION"]
         if location is None:
@@ -83,7 +88,7 @@ def test_a_recurring_report_is_planned_by_snowflakes_clock(warehouse, queue, wor
     config_id = insert(warehouse, REPORT_NAME="pricing_summary", **columns)
     (claim,) = queue.claim(1)
     claim = dataclasses.replace(claim, claimed_at=datetime.datetime(2031, 5, 1, 12))
-    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    carry_out(workshop, claim, warehouse, queue)
     assert row(warehouse, config_id)["RUN_AT"] == datetime.datetime(2031, 5, 2, 4)
 
 
@@ -197,7 +202,7 @@ def bad_rows(snowflake_account, session, workshop):
     numbers = [insert(session, **({"REPORT_NAME": "pricing_summary"} | columns)) for _, _, columns in BAD_ROWS]
     later = insert(session, REPORT_NAME="pricing_summary", RUN_AT="2050-01-01")
     for claim in queue.claim(100):
-        workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), session, queue)
+        carry_out(workshop, claim, session, queue)
     assert row(session, later)["STATUS"] == "PENDING"
     return [row(session, number) for number in numbers]
 
@@ -208,15 +213,6 @@ def test_bad_input_fails_at_once_with_a_clear_error(bad_rows, number):
     assert (found["STATUS"], found["ERROR_CODE"], found["ATTEMPTS"]) == ("FAILED", code, 1)
     assert word in found["ERROR_MESSAGE"]
     assert found["S3_LOCATION"] is None
-
-
-def test_the_log_does_not_repeat_what_a_wrong_request_says(make, caplog):
-    to = [{"channel": "email", "to": "somebody@@example.com"}]
-    found, _ = make(REPORT_NAME="pricing_summary", RECIPIENTS=to)
-    assert "somebody@@" in found["ERROR_MESSAGE"]
-    (failed,) = [vars(record) for record in caplog.records if record.msg == "report.failed"]
-    assert failed["fields"]["code"] == "INVALID_RECIPIENT"
-    assert "somebody" not in str(failed)
 
 
 def test_a_recurring_row_is_planned_first_and_costs_no_attempt(make):
@@ -239,23 +235,23 @@ def test_a_recurring_row_that_is_due_is_made_and_followed(warehouse, make, queue
 
 
 def test_a_file_that_cannot_be_stored_is_tried_again_and_then_fails(warehouse, queue, catalogue, s3):
-    workshop = Workshop(catalogue, Storage(s3, "no-such-bucket"), Delivery({}), retry_seconds=0.001)
+    workshop = Workshop(catalogue, Storage(s3, "no-such-bucket"), retry_seconds=0.001)
     config_id = insert(warehouse, REPORT_NAME="pricing_summary", MAX_ATTEMPTS=2)
     states = []
     for _ in range(2):
         warehouse.change("UPDATE REPORT_CONFIG SET NOT_BEFORE = NULL")
         (claim,) = queue.claim(1)
-        workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+        carry_out(workshop, claim, warehouse, queue)
         found = row(warehouse, config_id)
         states.append((found["STATUS"], found["ERROR_CODE"]))
     assert states == [("PENDING", "UPLOAD_FAILED"), ("FAILED", "UPLOAD_FAILED")]
 
 
 def test_a_row_that_was_tried_for_years_waits_no_longer_than_others(warehouse, queue, catalogue, s3):
-    workshop = Workshop(catalogue, Storage(s3, "no-such-bucket"), Delivery({}))
+    workshop = Workshop(catalogue, Storage(s3, "no-such-bucket"))
     config_id = insert(warehouse, REPORT_NAME="pricing_summary", OUTPUT_FORMAT="CSV", ATTEMPTS=5000, MAX_ATTEMPTS=10000)
     (claim,) = queue.claim(1)
-    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    carry_out(workshop, claim, warehouse, queue)
     assert (row(warehouse, config_id)["STATUS"], row(warehouse, config_id)["ERROR_CODE"]) == (
         "PENDING",
         "UPLOAD_FAILED",
@@ -266,102 +262,106 @@ def test_a_row_whose_workers_all_died_fails_with_the_reason(warehouse, queue, wo
     config_id = insert(warehouse, REPORT_NAME="pricing_summary", MAX_ATTEMPTS=1)
     queue.claim(1)
     warehouse.change("UPDATE REPORT_CONFIG SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE())")
-    (claim,) = queue.claim(1)
-    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    (claim,) = queue.claim_lost()
+    carry_out(workshop, claim, warehouse, queue)
     found = row(warehouse, config_id)
     assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "LEASE_LOST")
     assert "attempt 1 of 1" in found["ERROR_MESSAGE"]
 
 
-def test_an_attempt_whose_lease_was_lost_links_no_file(warehouse, queue, workshop):
-    config_id = insert(warehouse, REPORT_NAME="pricing_summary")
-    (claim,) = queue.claim(1)
-    attempt = Attempt(claim, threading.Event(), threading.Event())
-    attempt.lost.set()
-    workshop.carry_out(attempt, warehouse, queue)
-    assert row(warehouse, config_id)["STATUS"] == "PROCESSING"
-    assert row(warehouse, config_id)["S3_LOCATION"] is None
+def test_an_attempt_whose_lease_was_lost_comes_to_nothing(warehouse, queue, workshop):
+    insert(warehouse, REPORT_NAME="pricing_summary")
+    attempt = Attempt(queue.claim(1)[0])
+    attempt.lose(queue.cancel_queries)
+    assert workshop.carry_out(attempt, warehouse) is None
 
 
 def test_a_stopping_worker_hands_its_row_back(warehouse, queue, workshop):
     config_id = insert(warehouse, REPORT_NAME="pricing_summary")
-    (claim,) = queue.claim(1)
-    attempt = Attempt(claim, threading.Event(), threading.Event())
-    attempt.stopped.set()
-    workshop.carry_out(attempt, warehouse, queue)
+    attempt = Attempt(queue.claim(1)[0])
+    attempt.stop(queue.cancel_queries)
+    queue.settle([workshop.carry_out(attempt, warehouse)])
     assert (row(warehouse, config_id)["STATUS"], row(warehouse, config_id)["ATTEMPTS"]) == ("PENDING", 0)
 
 
-def test_each_recipient_has_a_row_and_one_that_fails_disturbs_nobody(warehouse, make, cloud):
-    cloud.client("sesv2").create_email_identity(EmailIdentity="reports@example.com")
-    to = [{"channel": "email", "to": "a@example.com"}, {"channel": "EMAIL", "to": "b@example.com"}] * 2
-    found, _ = make(REPORT_NAME="pricing_summary", OUTPUT_FORMAT="EXCEL", RECIPIENTS=to)
-    assert found["STATUS"] == "COMPLETED"
-    statement = "SELECT RECIPIENT, STATUS, ERROR_MESSAGE FROM REPORT_DELIVERY WHERE CONFIG_ID = ? ORDER BY RECIPIENT"
-    ledger = warehouse.rows(statement, (found["CONFIG_ID"],))
-    assert [tuple(entry) for entry in ledger] == [("a@example.com", "SENT", None), ("b@example.com", "SENT", None)]
+@pytest.fixture
+def endless(tmp_path, s3):
+    """A workshop whose report runs for hours."""
+    folder = tmp_path / "endless"
+    folder.mkdir()
+    (folder / "report.toml").write_text('title = "x"\ndescription = "x"\nsource = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"\n')
+    nation = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION"
+    crossed = ", ".join(f"{nation} N{number}" for number in range(9))
+    (folder / "query.sql").write_text(f"SELECT COUNT(*) AS N FROM {crossed}")
+    return Workshop(load_catalogue(tmp_path), Storage(s3, BUCKET))
 
 
-def refuse_recipient(cloud, address):
-    """A client of SES that answers for one recipient as SES does for an address that it must not write to."""
-    client = cloud.client("sesv2")
-
-    def answer(params, **_):
-        if address in json.loads(params["body"])["Destination"]["ToAddresses"]:
-            refusal = {"Code": "MessageRejected", "Message": "Address is on the suppression list."}
-            return AWSResponse("", 400, {}, None), {"Error": refusal, "ResponseMetadata": {"HTTPStatusCode": 400}}
-        return None
-
-    client.meta.events.register("before-call.sesv2.SendEmail", answer)
-    return client
-
-
-def test_a_recipient_whom_ses_refuses_is_told_in_the_ledger_and_the_others_have_the_report(
-    warehouse, queue, catalogue, s3, cloud, caplog
+@pytest.mark.parametrize("end", ["lose", "stop"])
+def test_a_query_that_runs_is_ended_when_its_report_is_cancelled_or_its_worker_stops(
+    snowflake_account, warehouse, queue, endless, end
 ):
-    cloud.client("sesv2").create_email_identity(EmailIdentity="reports@example.com")
-    email = EmailChannel(refuse_recipient(cloud, "b@example.com"), sender="reports@example.com", attachment_bytes=10**6)
-    workshop = Workshop(catalogue, Storage(s3, BUCKET), Delivery({"email": email}))
-    to = [{"channel": "email", "to": f"{name}@example.com"} for name in "abc"]
-    config_id = insert(warehouse, REPORT_NAME="pricing_summary", OUTPUT_FORMAT="CSV", RECIPIENTS=to)
-    (claim,) = queue.claim(1)
-    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
-    found = row(warehouse, config_id)
-    assert (found["STATUS"], found["ERROR_CODE"]) == ("COMPLETED", None)
-    statement = "SELECT RECIPIENT, STATUS, ERROR_CODE, ERROR_MESSAGE, SENT_AT IS NULL FROM REPORT_DELIVERY ORDER BY 1"
-    first, refused, last = warehouse.rows(statement)
-    assert tuple(first) == ("a@example.com", "SENT", None, None, False)
-    assert tuple(last) == ("c@example.com", "SENT", None, None, False)
-    assert tuple(refused[:3]) == ("b@example.com", "FAILED", "SEND_FAILED")
-    assert "Address is on the suppression list." in refused[3]
-    assert refused[4]
-    assert "delivery.failed" in caplog.text
-    assert "@example.com" not in caplog.text + str([vars(record) for record in caplog.records])
+    insert(warehouse, REPORT_NAME="endless")
+    attempt = Attempt(queue.claim(1)[0])
+    outcomes = []
+    with snowflake_account.warehouse("lane") as lane:
+        thread = threading.Thread(target=lambda: outcomes.append(endless.carry_out(attempt, lane)))
+        thread.start()
+        time.sleep(1.5)
+        assert thread.is_alive()
+        getattr(attempt, end)(queue.cancel_queries)
+        thread.join(10)
+        assert lane.rows("SELECT 1") == [(1,)]
+    (outcome,) = outcomes
+    assert (outcome and outcome.detail) == (None if end == "lose" else "handed back: the worker is stopping")
 
 
-def test_without_a_sender_the_ledger_says_so_and_the_report_is_finished(warehouse, queue, catalogue, s3):
-    email = EmailChannel(None, sender=None, attachment_bytes=0)
-    workshop = Workshop(catalogue, Storage(s3, BUCKET), Delivery({"email": email}))
-    config_id = insert(warehouse, REPORT_NAME="pricing_summary", RECIPIENTS=[{"channel": "email", "to": "a@b.org"}])
-    (claim,) = queue.claim(1)
-    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
-    assert row(warehouse, config_id)["STATUS"] == "COMPLETED"
-    ((status, code, message),) = warehouse.rows("SELECT STATUS, ERROR_CODE, ERROR_MESSAGE FROM REPORT_DELIVERY")
-    assert (status, code) == ("FAILED", "NO_SENDER")
-    assert "mail sender" in message
+@pytest.mark.parametrize(
+    ("missed_runs", "hours", "made"),
+    [("RUN_ONCE", 30, True), (None, 30, True), ("skip", 30, False), ("SKIP", 2, False), ("SKIP", 0.5, True)],
+)
+def test_a_time_that_passed_while_nothing_ran_is_made_once_or_skipped(warehouse, make, queue, missed_runs, hours, made):
+    run_at = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(hours=hours)
+    found, _ = make(
+        REPORT_NAME="pricing_summary",
+        OUTPUT_FORMAT="CSV",
+        TRIGGER_TYPE="SCHEDULED",
+        SCHEDULE_CRON=f"{run_at.minute} {run_at.hour} * * *",
+        MISSED_RUNS=missed_runs,
+        RUN_AT=run_at,
+    )
+    after = found["FINISHED_AT"] or datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    if made:
+        assert (found["STATUS"], found["ATTEMPTS"]) == ("COMPLETED", 1)
+        (successor,) = [job for job in queue.jobs(5) if job.config_id != found["CONFIG_ID"]]
+        assert after < successor.run_at <= after + datetime.timedelta(days=1)
+        assert row(warehouse, successor.config_id)["MISSED_RUNS"] == missed_runs
+    else:
+        assert (found["STATUS"], found["ATTEMPTS"]) == ("PENDING", 0)
+        assert after < found["RUN_AT"] <= after + datetime.timedelta(days=1)
+
+
+def test_a_second_attempt_is_never_skipped_for_being_late(warehouse, make):
+    found, _ = make(
+        REPORT_NAME="pricing_summary",
+        OUTPUT_FORMAT="CSV",
+        TRIGGER_TYPE="SCHEDULED",
+        SCHEDULE_CRON="0 6 * * *",
+        MISSED_RUNS="SKIP",
+        RUN_AT="2026-01-01 06:00:00",
+        ATTEMPTS=1,
+    )
+    assert (found["STATUS"], found["ATTEMPTS"]) == ("COMPLETED", 2)
 
 
 def test_a_failing_query_is_told_with_snowflakes_own_words(warehouse, queue, catalogue, s3, tmp_path):
-    from report_service.catalogue import load_catalogue
-
     folder = tmp_path / "broken"
     folder.mkdir()
     (folder / "report.toml").write_text('title = "x"\ndescription = "x"\nsource = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"\n')
     (folder / "query.sql").write_text("SELECT NO_SUCH_COLUMN FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.REGION")
-    workshop = Workshop(load_catalogue(tmp_path), Storage(s3, BUCKET), Delivery({}))
+    workshop = Workshop(load_catalogue(tmp_path), Storage(s3, BUCKET))
     config_id = insert(warehouse, REPORT_NAME="broken", MAX_ATTEMPTS=1)
     (claim,) = queue.claim(1)
-    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    carry_out(workshop, claim, warehouse, queue)
     found = row(warehouse, config_id)
     assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "QUERY_FAILED")
     assert "NO_SUCH_COLUMN" in found["ERROR_MESSAGE"].upper()
@@ -369,17 +369,15 @@ def test_a_failing_query_is_told_with_snowflakes_own_words(warehouse, queue, cat
 
 
 def test_more_rows_than_the_limit_fail_instead_of_being_cut(warehouse, queue, s3, tmp_path):
-    from report_service.catalogue import load_catalogue
-
     folder = tmp_path / "large"
     folder.mkdir()
     head = 'title = "x"\ndescription = "x"\nsource = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"\nlimits = { rows = 24 }\n'
     (folder / "report.toml").write_text(head)
     (folder / "query.sql").write_text("SELECT N_NAME FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION")
-    workshop = Workshop(load_catalogue(tmp_path), Storage(s3, BUCKET), Delivery({}))
+    workshop = Workshop(load_catalogue(tmp_path), Storage(s3, BUCKET))
     config_id = insert(warehouse, REPORT_NAME="large", OUTPUT_FORMAT="CSV")
     (claim,) = queue.claim(1)
-    workshop.carry_out(Attempt(claim, threading.Event(), threading.Event()), warehouse, queue)
+    carry_out(workshop, claim, warehouse, queue)
     found = row(warehouse, config_id)
     assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "TOO_MANY_ROWS")
     assert "24" in found["ERROR_MESSAGE"]

@@ -53,7 +53,8 @@ CASES = {
 
 
 def test_demand_of_an_empty_queue_is_one_row_of_nothing(system):
-    assert system.run("SELECT * FROM V_QUEUE_DEMAND") == [{"PENDING": 0, "BUSY": 0, "NEXT_DUE_AT": None}]
+    nothing = {"PENDING": 0, "BUSY": 0, "LOST": 0, "DELIVERIES": 0, "OLDEST_DUE_AT": None, "NEXT_DUE_AT": None}
+    assert system.run("SELECT * FROM V_QUEUE_DEMAND") == [nothing]
 
 
 def test_demand_counts_each_kind_of_row_as_it_should(system):
@@ -79,6 +80,31 @@ def test_demand_adds_up_and_counts_a_worker_once(system):
     assert row["PENDING"] == sum(pending for _, (pending, _, _) in CASES.values())
     assert row["BUSY"] == 2
     assert row["MINUTES"] in (29, 30)
+
+
+def test_demand_tells_lost_rows_apart_and_counts_a_report_whose_recipients_wait_once(system):
+    insert(system)
+    insert(system, STATUS="'PROCESSING'", CLAIMED_BY="'w1'", LEASE_UNTIL=PAST)
+    deliveries = [
+        "1, 'PENDING', NULL, NULL",
+        "1, 'PENDING', NULL, NULL",
+        "2, 'SENT', NULL, NULL",
+        f"3, 'PENDING', {FUTURE}, NULL",
+        f"4, 'PENDING', NULL, {FUTURE}",
+        f"5, 'SENDING', NULL, {FUTURE}",
+        f"6, 'SENDING', NULL, {PAST}",
+        "7, 'UNCERTAIN', NULL, NULL",
+    ]
+    for values in deliveries:
+        system.run(f"INSERT INTO REPORT_DELIVERY (CONFIG_ID, STATUS, NOT_BEFORE, LEASE_UNTIL) SELECT {values}")
+    (row,) = system.run(
+        "SELECT PENDING, LOST, DELIVERIES, BUSY, DATEDIFF('MINUTE', SYSDATE(), NEXT_DUE_AT) AS MINUTES, "
+        "OLDEST_DUE_AT IS NOT NULL AS WAITS FROM V_QUEUE_DEMAND"
+    )
+    system.run("DELETE FROM REPORT_DELIVERY")
+    assert (row["PENDING"], row["LOST"], row["DELIVERIES"], row["BUSY"]) == (4, 1, 2, 0)
+    assert row["MINUTES"] in (59, 60)
+    assert row["WAITS"]
 
 
 def test_the_status_view_tells_waiting_and_processing_times(system):

@@ -1,36 +1,50 @@
-"""Delivery of a finished report to its recipients, each once, each with a row of its own in REPORT_DELIVERY."""
+"""Delivery of finished reports: what the ledger says is due goes out, each recipient at most once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
 from report_service import log
-from report_service.queue.report_queue import ReportQueue
-from report_service.queue.rows import Claim, Produced
-from report_service.renderers.renderer import ReportFacts
+from report_service.catalogue import Catalogue
+from report_service.errors import ReportError
+from report_service.queue.delivery_ledger import DeliveryLedger
+from report_service.queue.rows import Due, Produced
+from report_service.renderers import ReportFacts, facts_of, renderer_for
+from report_service.requests import finished_request
+from report_service.storage import Storage
+
+_TRIES = 8
+_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds between tries; the last is an hour after the first, or so
 
 
 class DeliveryError(Exception):
-    """A recipient that could not be reached, with a code for the ledger."""
+    """A recipient that could not be reached, with a code for the ledger; `retry` says whether later may do."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, retry: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.retry = retry
+
+
+class NoAnswerError(DeliveryError):
+    """A message that was sent and not answered as it should be: it may have arrived."""
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """What a recipient gets: the file, and what it is."""
+    """What a recipient gets: what the report is, and its file where that is not too large to be sent along."""
 
     facts: ReportFacts
     produced: Produced
-    path: Path
+    path: Path | None
     media_type: str
 
 
@@ -38,12 +52,11 @@ Channel = Callable[[Parcel, str], None]
 
 
 class EmailChannel:
-    """E-mail by Amazon SES: the file attached up to `attachment_bytes`, else its place in S3."""
+    """E-mail by Amazon SES, through a client that sends each message once, whatever comes back."""
 
-    def __init__(self, ses: Any, *, sender: str | None, attachment_bytes: int) -> None:
+    def __init__(self, ses: Any, *, sender: str | None) -> None:
         self._ses = ses
         self._sender = sender
-        self._attachment_bytes = attachment_bytes
 
     def __call__(self, parcel: Parcel, recipient: str) -> None:
         """Send one e-mail; raises DeliveryError."""
@@ -51,54 +64,125 @@ class EmailChannel:
             raise DeliveryError(
                 "NO_SENDER", "This environment has no mail sender; set [mail] sender in its environment file."
             )
-        message = self._message(parcel, self._sender, recipient)
+        message = _message(parcel, self._sender, recipient)
         try:
-            self._ses.send_email(
+            answer = self._ses.send_email(
                 FromEmailAddress=self._sender,
                 Destination={"ToAddresses": [recipient]},
                 Content={"Raw": {"Data": message.as_bytes()}},
             )
-        except (BotoCoreError, ClientError) as error:
-            raise DeliveryError("SEND_FAILED", f"SES did not take the e-mail: {error}") from error
-
-    def _message(self, parcel: Parcel, sender: str, recipient: str) -> EmailMessage:
-        facts, produced = parcel.facts, parcel.produced
-        attach = produced.bytes <= self._attachment_bytes
-        message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = sender, recipient, facts.title
-        lines = [
-            facts.title,
-            facts.description,
-            "",
-            *(f"{label}: {value}" for label, value in facts.parameters),
-            f"Rows: {produced.rows:,}",
-            f"Generated: {facts.generated_at:%Y-%m-%d %H:%M:%S} UTC",
-            f"File: {'attached' if attach else 'too large to attach'}, {produced.bytes:,} bytes, {produced.location}",
-            f"SHA-256: {produced.sha256}",
-        ]
-        message.set_content("\n".join(lines) + "\n")
-        if attach:
-            kind, subtype = parcel.media_type.split(";")[0].split("/")
-            content = parcel.path.read_bytes()
-            message.add_attachment(content, maintype=kind, subtype=subtype, filename=parcel.path.name)
-        return message
+        except ClientError as error:
+            raise DeliveryError("SEND_FAILED", f"SES did not take the e-mail: {error}", retry=_passes(error)) from error
+        except (HTTPClientError, ResponseParserError) as error:  # too late, cut off, or not to be understood
+            raise NoAnswerError("NO_ANSWER", f"SES gave no answer; the e-mail may have arrived: {error}") from error
+        except BotoCoreError as error:  # not a word was sent: no connection, no credentials
+            raise DeliveryError("SEND_FAILED", f"SES could not be reached: {error}", retry=True) from error
+        if not isinstance(answer, dict) or not answer.get("MessageId"):
+            raise NoAnswerError("NO_ANSWER", "SES answered without a MessageId; the e-mail may have arrived.")
 
 
 class Delivery:
-    """Works off the ledger of one finished report; a recipient that fails is told there and disturbs nobody."""
+    """Brings finished reports to their recipients; one that fails is told in the ledger and disturbs nobody."""
 
-    def __init__(self, channels: dict[str, Channel]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, storage: Storage, channels: dict[str, Channel], *, attachment_bytes: int
+    ) -> None:
+        self._catalogue = catalogue
+        self._storage = storage
         self._channels = channels
+        self._attachment_bytes = attachment_bytes
 
-    def deliver(self, queue: ReportQueue, claim: Claim, parcel: Parcel) -> None:
-        """Try every recipient that nobody has tried."""
-        for delivery_id, channel, recipient in queue.deliveries(claim):
+    def deliver(
+        self, ledger: DeliveryLedger, token: str, dues: Sequence[Due], *, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Bring one report to those of its recipients that were claimed with `token`; with `stopping`, to no more."""
+        with tempfile.TemporaryDirectory(prefix="delivery-") as folder:
+            problem: DeliveryError | None = None
             try:
-                self._channels[channel](parcel, recipient)
+                parcel = self._parcel(dues[0], Path(folder))
             except DeliveryError as error:
-                queue.not_delivered(delivery_id, error.code, str(error))
-                # The reason may name the address: it stands in the ledger, not in the log.
-                log.warning("delivery.failed", code=error.code, config_id=claim.config_id, delivery_id=delivery_id)
-            else:
-                queue.delivered(delivery_id)
-                log.info("delivery.sent", config_id=claim.config_id, delivery_id=delivery_id, channel=channel)
+                problem = error
+            for due in dues:
+                if stopping():
+                    return
+                if not ledger.sending(due, token):
+                    continue
+                try:
+                    if problem:
+                        raise problem
+                    self._channels[due.channel](parcel, due.recipient)
+                except DeliveryError as error:
+                    _record(ledger, due, token, error)
+                except Exception as error:  # noqa: BLE001 - a fault in one channel keeps no other recipient waiting
+                    log.error("delivery.internal_error", error, **_ids(due))
+                    _record(ledger, due, token, NoAnswerError("INTERNAL_ERROR", f"{type(error).__name__}: {error}"))
+                else:
+                    ledger.sent(due, token)
+                    log.info("delivery.sent", channel=due.channel, **_ids(due))
+
+    def _parcel(self, due: Due, folder: Path) -> Parcel:
+        if due.produced is None or due.made_at is None:
+            raise DeliveryError(
+                "NO_FILE", f"Row {due.config_id} has no file any more: it was deleted or changed by hand."
+            )
+        try:
+            request = finished_request(due, self._catalogue)
+        except ReportError as error:
+            raise DeliveryError(error.code, error.message) from error
+        facts = facts_of(request, config_id=due.config_id, requested_by=due.requested_by, generated_at=due.made_at)
+        renderer = renderer_for(request.output)
+        path = None
+        if due.produced.bytes <= self._attachment_bytes:
+            path = folder / f"{request.report.name}.{renderer.extension}"
+            try:
+                self._storage.fetch(due.produced.location, path)
+            except ReportError as error:
+                raise DeliveryError(error.code, error.message, retry=error.retry) from error
+        return Parcel(facts, due.produced, path, renderer.media_type)
+
+
+def _record(ledger: DeliveryLedger, due: Due, token: str, error: DeliveryError) -> None:
+    tries = due.attempts + 1
+    message = str(error)
+    if isinstance(error, NoAnswerError):
+        ledger.uncertain(due, token, error.code, message)
+    elif error.retry and tries < _TRIES:
+        delay = min(_FIRST_PAUSE * 2 ** min(due.attempts, 20), _LONGEST_PAUSE)
+        ledger.retry(due, token, error.code, message, delay_seconds=delay)
+    else:
+        ledger.failed(due, token, error.code, message)
+    # The reason may name the address: it stands in the ledger, not in the log.
+    log.warning("delivery.failed", code=error.code, tries=tries, **_ids(due))
+
+
+def _passes(error: ClientError) -> bool:
+    """Tell whether SES may take the same message later: it was too busy, or broken."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error.response.get("Error", {}).get("Code", "")
+    return status >= 500 or status == 429 or "Throttl" in code or code in ("LimitExceededException", "RequestTimeout")
+
+
+def _message(parcel: Parcel, sender: str, recipient: str) -> EmailMessage:
+    facts, produced = parcel.facts, parcel.produced
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = sender, recipient, facts.title
+    lines = [
+        facts.title,
+        facts.description,
+        "",
+        *(f"{label}: {value}" for label, value in facts.parameters),
+        f"Rows: {produced.rows:,}",
+        f"Generated: {facts.generated_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"File: {'attached' if parcel.path else 'too large to attach'}, {produced.bytes:,} bytes, {produced.location}",
+        f"SHA-256: {produced.sha256}",
+    ]
+    message.set_content("\n".join(lines) + "\n")
+    if parcel.path:
+        kind, subtype = parcel.media_type.split(";")[0].split("/")
+        content = parcel.path.read_bytes()
+        message.add_attachment(content, maintype=kind, subtype=subtype, filename=parcel.path.name)
+    return message
+
+
+def _ids(due: Due) -> dict[str, int]:
+    return {"config_id": due.config_id, "delivery_id": due.delivery_id}

@@ -8,21 +8,22 @@ import time
 from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service import log
+from report_service.attempt import Attempt
 from report_service.queue.report_queue import ReportQueue
 from report_service.queue.rows import Claim
-from report_service.workshop import Attempt
+
+_LONGEST_INTERVAL = 10.0  # seconds: so long may a cancelled report's query go on
 
 
 class Heartbeat:
-    """A thread over the attempts at work; it beats three times in a lease and has a session of its own."""
+    """A thread over the attempts at work, with a session of its own; it beats at least three times in a lease."""
 
     def __init__(self, queue: ReportQueue, *, lease_seconds: float) -> None:
         self._queue = queue
-        self._interval = lease_seconds / 3
+        self._interval = min(lease_seconds / 3, _LONGEST_INTERVAL)
         self._attempts: dict[tuple[int, str], Attempt] = {}
         self._changed = threading.Condition()
         self._stopped = threading.Event()
-        self._stop_attempts = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -37,7 +38,7 @@ class Heartbeat:
 
     def add(self, claim: Claim) -> Attempt:
         """Take a claim into care."""
-        attempt = Attempt(claim, lost=threading.Event(), stopped=self._stop_attempts)
+        attempt = Attempt(claim)
         with self._changed:
             self._attempts[claim.config_id, claim.token] = attempt
         return attempt
@@ -58,22 +59,18 @@ class Heartbeat:
         with self._changed:
             return list(self._attempts.values())
 
-    def stop_attempts(self) -> None:
-        """Ask every attempt to hand its row back at its next step."""
-        self._stop_attempts.set()
-
     def wait_until_empty(self, deadline: float) -> bool:
         """Wait until no attempt is at work, at most until `deadline` (monotonic); returns whether that is so."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._attempts, timeout=max(deadline - time.monotonic(), 0))
 
     def beat(self) -> None:
-        """Renew all leases once, and mark those that are lost."""
+        """Renew all leases once; those that are lost are told so, and their queries are cancelled."""
         attempts = self.attempts()
         held = self._queue.heartbeat([attempt.claim for attempt in attempts])
         for attempt in attempts:
-            if (attempt.claim.config_id, attempt.claim.token) not in held:
-                attempt.lost.set()
+            if (attempt.claim.config_id, attempt.claim.token) not in held and attempt.wanted:
+                attempt.lose(self._queue.cancel_queries)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):

@@ -11,9 +11,12 @@ from typing import Any
 from report_service.catalogue import Catalogue, OutputFormat, Report
 from report_service.errors import ErrorCode, RequestError
 from report_service.parameters import Value, check_parameters
-from report_service.queue.rows import Claim
+from report_service.queue.rows import Claim, Due
 from report_service.recipients import Recipient, check_recipients
 from report_service.schedule import next_run
+
+MISSED_RUNS = ("RUN_ONCE", "SKIP")
+_LATE = datetime.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,24 @@ def check_request(claim: Claim, catalogue: Catalogue) -> Request:
     """Return the request of a claimed row; raises RequestError with the code and the message for the row."""
     _check_status(claim)
     _check_trigger(claim)
-    report = catalogue.find(claim.report_name)
-    output = check_format(claim.output_format, report)
-    given = check_object(_json(claim.parameters, "PARAMETERS"))
-    parameters = check_parameters(report.definition.parameters, given, report.name)
     recipients = check_recipients(_json(claim.recipients, "RECIPIENTS"))
-    return Request(report, output, parameters, recipients)
+    return _request(catalogue, claim.report_name, claim.output_format, claim.parameters, recipients)
+
+
+def finished_request(due: Due, catalogue: Catalogue) -> Request:
+    """Return the request of a finished row; raises RequestError if the catalogue no longer has its report as it was."""
+    return _request(catalogue, due.report_name, due.output_format, due.parameters, ())
+
+
+def _request(
+    catalogue: Catalogue, name: Any, output: Any, parameters: Any, recipients: tuple[Recipient, ...]
+) -> Request:
+    report = catalogue.find(name)
+    checked_format = check_format(output, report)
+    given = check_object(_json(parameters, "PARAMETERS"))
+    return Request(
+        report, checked_format, check_parameters(report.definition.parameters, given, report.name), recipients
+    )
 
 
 def check_format(given: Any, report: Report) -> OutputFormat:
@@ -72,9 +87,26 @@ def is_recurring(claim: Claim) -> bool:
 def next_time(claim: Claim, now: datetime.datetime) -> datetime.datetime:
     """Return the next time of a recurring row after `now` and after its own; raises RequestError for a wrong schedule.
 
-    Times that passed while nothing ran are not made up for.
+    Times that passed while nothing ran, or while the row was being made, are not made up for one by one.
     """
     return next_run(str(claim.schedule_cron), claim.schedule_timezone, max(now, claim.run_at or now))
+
+
+def missed_by(claim: Claim) -> datetime.timedelta | None:
+    """Return by how much a recurring row missed its time, if it is to be skipped then; None if it is to be made.
+
+    With MISSED_RUNS = SKIP a time is missed when it is an hour past, or when the time after it has come. A second
+    attempt is late because of the first, and is made. Raises RequestError for a wrong schedule.
+    """
+    if _policy(claim) != "SKIP" or claim.run_at is None or claim.attempt > 1:
+        return None
+    now = claim.now()
+    following = next_run(str(claim.schedule_cron), claim.schedule_timezone, claim.run_at)
+    return now - claim.run_at if now >= min(claim.run_at + _LATE, following) else None
+
+
+def _policy(claim: Claim) -> str:
+    return str(claim.missed_runs if claim.missed_runs is not None else MISSED_RUNS[0]).strip().upper()
 
 
 def _check_status(claim: Claim) -> None:
@@ -105,6 +137,12 @@ def _check_trigger(claim: Claim) -> None:
             f"SCHEDULE_CRON is {str(claim.schedule_cron)[:80]!r} but TRIGGER_TYPE is ADHOC; "
             "set TRIGGER_TYPE to SCHEDULED for a recurring report, or leave SCHEDULE_CRON out.",
             field="SCHEDULE_CRON",
+        )
+    if _policy(claim) not in MISSED_RUNS:
+        raise RequestError(
+            ErrorCode.INVALID_SCHEDULE,
+            f"MISSED_RUNS is {str(claim.missed_runs)[:80]!r}; {' (the default) and '.join(MISSED_RUNS)} are allowed.",
+            field="MISSED_RUNS",
         )
 
 

@@ -48,6 +48,19 @@ class Storage:
             raise ReportError(ErrorCode.UPLOAD_FAILED, message) from error
         return Stored(f"s3://{self._bucket}/{key}", path.stat().st_size, digest)
 
+    def fetch(self, location: str, path: Path) -> None:
+        """Download a file that was stored; raises ReportError FILE_UNAVAILABLE."""
+        key = location.removeprefix(f"s3://{self._bucket}/")
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
+            with path.open("wb") as file:
+                for chunk in body.iter_chunks(_PART):
+                    file.write(chunk)
+        except (BotoCoreError, ClientError, OSError) as error:
+            gone = isinstance(error, ClientError) and error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket")
+            message = f"The file {location} could not be read: {error}"
+            raise ReportError(ErrorCode.FILE_UNAVAILABLE, message, retry=not gone) from error
+
 
 def file_key(name: str, extension: str, *, config_id: int, attempt: int, day: datetime.date) -> str:
     """Return the key of an attempt's file; no two attempts share one, so a lost one's is never linked."""

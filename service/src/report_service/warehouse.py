@@ -46,6 +46,11 @@ class Warehouse:
         """Log in now, not with the first statement; raises Snowflake's error."""
         self._connect()
 
+    @property
+    def session_id(self) -> int | None:
+        """Snowflake's id of the session, by which another session can end its query; None while there is none."""
+        return None if self._connection is None else self._connection.session_id
+
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and return all its rows; for the small answers of the queue's tables."""
         return self._run(lambda cursor: list(cursor.execute(sql, tuple(values) or None).fetchall()))

@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service import log
+from report_service.attempt import Attempt
+from report_service.delivery import Delivery
 from report_service.ecs import TaskProtection
 from report_service.heartbeat import Heartbeat
+from report_service.lanes import Lanes, Work
+from report_service.metrics import Metrics
+from report_service.queue.delivery_ledger import DeliveryLedger
+from report_service.queue.outcome import Outcome, released
 from report_service.queue.report_queue import ReportQueue
-from report_service.queue.rows import Claim, Demand
+from report_service.queue.rows import Claim, Demand, Due
+from report_service.settling import Settling
 from report_service.sleep import Sleep
 from report_service.warehouse import Warehouse, Warehouses, object_is_missing
-from report_service.workshop import Attempt, Workshop
+from report_service.workshop import Workshop
 
 _LONGEST_BACKOFF = 60.0  # seconds between rounds while Snowflake does not answer
+_AHEAD_SECONDS = 3.0  # of work that is claimed before a lane is free, so that quick reports share their statements
+_MOST_AHEAD = 100
+_LONGEST_WAIT = 10.0  # seconds that a claimed row waits for a lane before it goes back, for another worker perhaps
+_LONGEST_DRAIN = 60.0  # seconds that a row which may have killed its worker waits until nothing else is at work
+_DELIVERIES = 50  # recipients claimed at once
 
 
 class Worker:
-    """One task's loop. `lanes` is how many reports it makes at once; all times are in seconds."""
+    """One task's loop. `lanes` is how many reports it makes at once; all times are in seconds.
+
+    `settling_queue` has a session of its own, as the heartbeat's has; `open_ledger` opens one over a lane's session.
+    """
 
     def __init__(
         self,
         *,
         queue: ReportQueue,
-        open_queue: Callable[[Warehouse], ReportQueue],
+        settling_queue: ReportQueue,
+        ledger: DeliveryLedger,
+        open_ledger: Callable[[Warehouse], DeliveryLedger],
         warehouses: Warehouses,
         workshop: Workshop,
+        delivery: Delivery,
         heartbeat: Heartbeat,
+        metrics: Metrics,
         protection: TaskProtection,
         lanes: int,
         poll_seconds: float,
@@ -41,21 +62,40 @@ class Worker:
         health_file: Path,
     ) -> None:
         self._queue = queue
-        self._open_queue = open_queue
+        self._ledger = ledger
+        self._open_ledger = open_ledger
         self._warehouses = warehouses
         self._workshop = workshop
+        self._delivery = delivery
         self._heartbeat = heartbeat
+        self._metrics = metrics
         self.sleep: Sleep | None = None  # without it the worker never scales
         self._protection = protection
-        self.lanes = lanes
         self._poll_seconds = poll_seconds
         self._idle_seconds = idle_seconds
         self._stop_seconds = stop_seconds
         self._health_file = health_file
         self._stopping = threading.Event()
+        self._hurry = threading.Event()  # hand back what is at work
         self._wake = threading.Event()
+        self.lanes = Lanes(lanes, on_done=self._wake.set)
+        self._settling = Settling(
+            settling_queue,
+            heartbeat,
+            more_to_come=lambda: self.lanes.in_hand() > 0,
+            on_settled=self._settled,
+        )
         self._idle_since = time.monotonic()
         self._missing = False
+        self._next_look = 0.0
+        self._more = False  # the last claim came back full
+        self._recipients_wait = False
+        self._handed_back = False
+        self._lost = 0  # rows whose worker lost its lease, at the last look
+        self._turn_of_lost = True
+        self._draining_since: float | None = None
+        self._alone = False  # such a row is at work, and nothing beside it
+        self._seconds: float | None = None  # that a report takes, as of late
 
     def stop(self) -> None:
         """Ask the loop to end; may be called by a signal handler."""
@@ -65,6 +105,7 @@ class Worker:
     def run(self) -> None:
         """Claim and make reports until `stop`, then finish what is begun or hand it back in time."""
         self._heartbeat.start()
+        self._settling.start()
         failures = 0
         while not self._stopping.is_set():
             try:
@@ -76,22 +117,20 @@ class Worker:
                 pause = min(self._poll_seconds * 2**failures, _LONGEST_BACKOFF)
                 log.error("worker.round_failed", error, failures=failures, pause_seconds=pause)
             self._health_file.touch()
-            self._wake.wait(pause)
-            self._wake.clear()
+            self._pause(pause, failed=failures > 0)
         self._finish()
 
     def round(self) -> None:
-        """Claim for the free lanes; with nothing to do for long enough, go to sleep."""
-        running = self._heartbeat.count()
-        claims = self._claim(self.lanes - running)
-        for claim in claims:
-            self._start(claim)
-        busy = self._heartbeat.count() > 0
+        """Claim what there is room for; with nothing to do for long enough, go to sleep."""
+        was_busy = self._busy()
+        took = self._take()
+        busy = self._busy()
         self._protection.set(busy)
-        if busy or claims:
+        if self.sleep is not None and ((took and not was_busy) or self._handed_back):
+            self._handed_back = False
+            self.sleep.take_back()
+        if busy or took:
             self._idle_since = time.monotonic()
-            if claims and not running and self.sleep is not None:
-                self.sleep.take_back()
         elif time.monotonic() - self._idle_since >= self._idle_seconds:
             self._idle_since = time.monotonic()
             if self.sleep is not None:
@@ -109,41 +148,165 @@ class Worker:
             self._missing = True
             return Demand(0, 0, None, datetime.datetime.now(datetime.UTC).replace(tzinfo=None))
         self._missing = False
+        self._metrics.looked(demand)
         return demand
 
-    def _claim(self, limit: int) -> list[Claim]:
-        # A look costs one statement and no lock; most rounds of an idle worker end here.
-        return self._queue.claim(limit) if limit > 0 and self.demand().pending else []
+    def _pause(self, seconds: float, *, failed: bool) -> None:
+        """Wait for the next round: until a lane is free or something is settled, but after a failure the whole time."""
+        if failed:
+            self._stopping.wait(seconds)
+        else:
+            self._wake.wait(seconds)
+        self._wake.clear()
 
-    def _start(self, claim: Claim) -> None:
-        attempt = self._heartbeat.add(claim)
-        log.info("report.claimed", config_id=claim.config_id, report=claim.report_name, attempt=claim.attempt)
-        threading.Thread(target=self._carry_out, args=(attempt,), name=f"report-{claim.config_id}", daemon=True).start()
+    def _busy(self) -> bool:
+        return self._heartbeat.count() > 0 or self.lanes.in_hand() > 0
+
+    # --- claiming
+
+    def _take(self) -> bool:
+        """Claim reports and deliveries; returns whether there were any."""
+        if self._alone and self._heartbeat.count():
+            return False
+        self._alone = False
+        if self.lanes.withdraw(_LONGEST_WAIT):
+            self._seconds = None  # those before them take longer than was thought
+        room = self._room()
+        if not room:
+            return False
+        ready = self._more
+        if time.monotonic() >= self._next_look:
+            # A look costs one statement and no lock; most rounds of an idle worker end here.
+            demand = self.demand()
+            self._next_look = time.monotonic() + self._poll_seconds
+            ready = demand.pending > demand.lost + demand.deliveries
+            self._lost = demand.lost
+            self._recipients_wait = self._recipients_wait or demand.deliveries > 0
+        took = self._take_deliveries() if self._recipients_wait else False
+        if self._lost and (self._turn_of_lost or not ready):
+            return self._take_lost() or took
+        self._draining_since = None
+        if ready:
+            claims = self._queue.claim(room)
+            self._more = len(claims) >= room
+            self._turn_of_lost = True
+            self._start(claims)
+            took = took or bool(claims)
+        return took
+
+    def _room(self) -> int:
+        """How many rows to claim: for the free lanes, and of quick reports some ahead, once half of those are begun."""
+        ahead = (
+            min(_MOST_AHEAD, int(self.lanes.count * _AHEAD_SECONDS / max(self._seconds, 0.001))) if self._seconds else 0
+        )
+        in_hand = self.lanes.in_hand()
+        room = self.lanes.count + ahead - in_hand
+        return room if in_hand < self.lanes.count or (ahead and room * 2 >= ahead) else 0
+
+    def _take_lost(self) -> bool:
+        """Claim a row whose worker lost its lease, to be made alone: it may be what killed that worker.
+
+        Nothing is claimed until all else has ended, for a while; then it begins beside what takes so long.
+        """
+        now = time.monotonic()
+        if self._draining_since is None:
+            self._draining_since = now
+        if self._heartbeat.count() and now - self._draining_since < _LONGEST_DRAIN:
+            return False
+        claims = self._queue.claim_lost()
+        self._draining_since = None
+        self._turn_of_lost = False
+        self._lost = 0
+        self._next_look = 0  # there may be more of them
+        self._alone = bool(claims)
+        self._start(claims)
+        return bool(claims)
+
+    def _take_deliveries(self) -> bool:
+        token, dues = self._ledger.claim(_DELIVERIES)
+        self._recipients_wait = len(dues) >= _DELIVERIES
+        for _, group in itertools.groupby(dues, key=lambda due: due.config_id):
+            self.lanes.put(Work(partial(self._deliver, token, list(group)), partial(self._ledger.release, token)))
+        return bool(dues)
+
+    def _start(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            attempt = self._heartbeat.add(claim)
+            log.info("report.claimed", config_id=claim.config_id, report=claim.report_name, attempt=claim.attempt)
+            self.lanes.put(Work(partial(self._carry_out, attempt), partial(self._give_back, attempt)))
+
+    # --- what lanes do
 
     def _carry_out(self, attempt: Attempt) -> None:
+        started = time.monotonic()
         try:
             with self._warehouses.borrow() as warehouse:
-                self._workshop.carry_out(attempt, warehouse, self._open_queue(warehouse))
-        except Exception as error:  # noqa: BLE001 - a thread's last stop: the lease runs out and the row comes back
-            log.error("report.abandoned", error, config_id=attempt.claim.config_id)
-        finally:
+                outcome = self._workshop.carry_out(attempt, warehouse)
+        except BaseException:
+            self._heartbeat.remove(attempt)  # its lease runs out, and the row comes back
+            raise
+        taken = time.monotonic() - started
+        self._seconds = taken if self._seconds is None else 0.8 * self._seconds + 0.2 * taken
+        if outcome is None:
             self._heartbeat.remove(attempt)
-            self._wake.set()
+        else:
+            self._settling.put(attempt, outcome)
+
+    def _deliver(self, token: str, dues: Sequence[Due]) -> None:
+        with self._warehouses.borrow() as warehouse:
+            ledger = self._open_ledger(warehouse)
+            self._delivery.deliver(ledger, token, dues, stopping=self._hurry.is_set)
+            if self._hurry.is_set():
+                ledger.release(token)
+
+    def _give_back(self, attempt: Attempt) -> None:
+        self._settling.put(attempt, released(attempt.claim, "handed back: no lane came to it"), wait=False)
+
+    def _settled(self, outcomes: Sequence[Outcome]) -> None:
+        self._metrics.settled(outcomes)
+        self._recipients_wait = self._recipients_wait or any(outcome.recipients for outcome in outcomes)
+        self._handed_back = self._handed_back or any(outcome.handed_back for outcome in outcomes)
+        self._wake.set()
+
+    # --- stopping
 
     def _finish(self) -> None:
-        """Let running reports end; shortly before the time is up, hand back the rest."""
+        """Let what is at work end; shortly before the time is up, hand back the rest."""
         deadline = time.monotonic() + self._stop_seconds
         grace = min(5.0, self._stop_seconds / 3)
         log.info("worker.stopping", running=self._heartbeat.count(), stop_seconds=self._stop_seconds)
-        if not self._heartbeat.wait_until_empty(deadline - grace):
-            self._heartbeat.stop_attempts()
-            if not self._heartbeat.wait_until_empty(deadline - grace / 2):
-                self._hand_back()
-            self._call_for_another()
+        if not self._end_work(deadline - grace):
+            self._hand_back(deadline - grace / 2)
+        self._settling.finish(deadline)
+        self._call_for_another()
         self._heartbeat.stop()
         self._protection.set(False)
         self._warehouses.close()
         log.info("worker.stopped", running=self._heartbeat.count())
+
+    def _end_work(self, deadline: float) -> bool:
+        """Wait for reports, their entry and their delivery; returns whether all came to an end in time."""
+        while self.lanes.wait_until_empty(deadline) and self._heartbeat.wait_until_empty(deadline):
+            try:
+                if not self._recipients_wait or not self._take_deliveries():
+                    return True
+            except SnowflakeError as error:  # the ledger keeps them for another worker
+                log.error("worker.deliveries_left", error)
+                return True
+        return False
+
+    def _hand_back(self, deadline: float) -> None:
+        """Release what is still at work; what a thread is stuck with is fenced off by it."""
+        self._hurry.set()
+        try:
+            self.lanes.withdraw()
+        except SnowflakeError as error:
+            log.error("worker.deliveries_left", error)
+        for attempt in self._heartbeat.attempts():
+            attempt.stop(self._queue.cancel_queries)
+        if not self.lanes.wait_until_empty(deadline):
+            for attempt in self._heartbeat.attempts():
+                self._give_back(attempt)
 
     def _call_for_another(self) -> None:
         """See to it that somebody takes what was handed back."""
@@ -152,11 +315,3 @@ class Worker:
                 self.sleep.take_back()
         except Exception as error:  # noqa: BLE001 - the sweep finds the rows as well, later
             log.error("worker.no_successor", error)
-
-    def _hand_back(self) -> None:
-        """Release what threads are still busy with; their writes are fenced off by it."""
-        for attempt in self._heartbeat.attempts():
-            try:
-                self._queue.release(attempt.claim, "handed back: the worker is stopping")
-            except Exception as error:  # noqa: BLE001 - the next row may still be handed back in time
-                log.error("worker.hand_back_failed", error, config_id=attempt.claim.config_id)

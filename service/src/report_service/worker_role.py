@@ -16,6 +16,8 @@ from report_service.delivery import Delivery, EmailChannel
 from report_service.ecs import DesiredCount, EcsTask, TaskProtection, read_task
 from report_service.heartbeat import Heartbeat
 from report_service.login import LoginSource, login_source
+from report_service.metrics import Metrics
+from report_service.queue.delivery_ledger import DeliveryLedger
 from report_service.queue.report_queue import ReportQueue
 from report_service.settings import Settings, WorkerSettings
 from report_service.sleep import Sleep
@@ -25,7 +27,7 @@ from report_service.worker import Worker
 from report_service.workshop import Workshop
 
 _LANES_PER_CPU = 4  # a report mostly waits for its query
-_OWN_MIB = 160  # measured: 95 MiB with all imports; the rest is for its two sessions
+_OWN_MIB = 160  # measured: 95 MiB with all imports; the rest is for its three sessions
 # Measured: a PDF of 20,000 rows and ten columns takes 33 MiB, other formats 7; the rest is for the query's batches.
 _MIB_PER_LANE = 64
 
@@ -37,29 +39,30 @@ def run_worker(settings: WorkerSettings) -> None:
     secret = login_source(settings)
     name = task.name if task else f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
-    def open_queue(warehouse: Warehouse) -> ReportQueue:
+    def queue(warehouse: Warehouse) -> ReportQueue:
         return ReportQueue(warehouse, actor=name, lease_seconds=settings.lease_seconds)
 
-    email = EmailChannel(
-        LateClient("sesv2"), sender=settings.mail_sender, attachment_bytes=settings.mail_attachment_bytes
-    )
+    def ledger(warehouse: Warehouse) -> DeliveryLedger:
+        return DeliveryLedger(warehouse, actor=name)
+
+    storage = Storage(LateClient("s3"), settings.report_bucket)
+    email = EmailChannel(LateClient("sesv2", once=True), sender=settings.mail_sender)
     with (
         open_warehouse(settings, secret, "worker") as main,
+        open_warehouse(settings, secret, "settling") as settling,
         open_warehouse(settings, secret, "heartbeat") as beating,
     ):
         main.open()
-        queue = open_queue(main)
         worker = Worker(
-            queue=queue,
-            open_queue=open_queue,
+            queue=queue(main),
+            settling_queue=queue(settling),
+            ledger=ledger(main),
+            open_ledger=ledger,
             warehouses=Warehouses(lambda: open_warehouse(settings, secret, "report")),
-            workshop=Workshop(
-                catalogue,
-                Storage(LateClient("s3"), settings.report_bucket),
-                Delivery({"email": email}),
-                retry_seconds=settings.retry_seconds,
-            ),
-            heartbeat=Heartbeat(open_queue(beating), lease_seconds=settings.lease_seconds),
+            workshop=Workshop(catalogue, storage, retry_seconds=settings.retry_seconds),
+            delivery=Delivery(catalogue, storage, {"email": email}, attachment_bytes=settings.mail_attachment_bytes),
+            heartbeat=Heartbeat(queue(beating), lease_seconds=settings.lease_seconds),
+            metrics=Metrics(settings.environment),
             protection=TaskProtection(settings.ecs_agent_uri),
             lanes=lanes(settings.reports_per_task, task),
             poll_seconds=settings.poll_seconds,
@@ -73,7 +76,9 @@ def run_worker(settings: WorkerSettings) -> None:
             log.warning("worker.no_scaling", reason="ECS_CONTAINER_METADATA_URI_V4 is not set")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
-        log.info("worker.started", name=name, lanes=worker.lanes, reports=list(catalogue), user=secret.login().user)
+        log.info(
+            "worker.started", name=name, lanes=worker.lanes.count, reports=list(catalogue), user=secret.login().user
+        )
         worker.run()
 
 

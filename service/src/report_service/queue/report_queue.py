@@ -5,15 +5,20 @@ from __future__ import annotations
 import datetime
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from report_service.errors import ErrorCode, KeyTakenError, LeaseLostError, presentable
+from report_service.errors import KeyTakenError
 from report_service.queue import statements
-from report_service.queue.rows import Claim, Demand, Job, NewJob, Produced
+from report_service.queue.outcome import Outcome
+from report_service.queue.rows import Claim, Demand, Job, NewJob
 from report_service.warehouse import Warehouse
 
 _OVERDUE_SHARE = 4
+
+
+class _NotAllError(Exception):
+    """Of several outcomes at once not all could be entered."""
 
 
 class ReportQueue:
@@ -27,24 +32,22 @@ class ReportQueue:
 
     def demand(self) -> Demand:
         """Return what the queue holds, in one statement."""
-        ((pending, busy, next_due_at, now),) = self._warehouse.rows(statements.DEMAND)
-        return Demand(int(pending or 0), int(busy or 0), next_due_at, now)
+        ((pending, busy, lost, deliveries, oldest, next_due_at, now),) = self._warehouse.rows(statements.DEMAND)
+        counts = {"lost": int(lost or 0), "deliveries": int(deliveries or 0)}
+        return Demand(int(pending or 0), int(busy or 0), next_due_at, now, oldest_due_at=oldest, **counts)
 
     def claim(self, limit: int) -> list[Claim]:
-        """Take up to `limit` rows that are due, expired leases included.
+        """Take up to `limit` rows that are due.
 
         ADHOC ones come first, but for every fourth row that is asked for: it may be a SCHEDULED one that has waited for
         ten minutes, so that neither keeps the other waiting for ever.
         """
-        token = str(uuid.uuid4())
         overdue, self._asked = divmod(self._asked + limit, _OVERDUE_SHARE)
-        with self._warehouse.transaction():
-            values = (self._actor, token, self._lease_seconds)
-            if not self._warehouse.change(statements.claim(limit, overdue), values):
-                return []
-            rows = self._warehouse.rows(statements.CLAIMED, (token,))
-            self._warehouse.change(statements.AUDIT_CLAIMED, (token,))
-        return [_claim(row) for row in rows]
+        return self._claim(statements.claim(limit, overdue))
+
+    def claim_lost(self) -> list[Claim]:
+        """Take one row whose worker lost its lease, if there is one."""
+        return self._claim(statements.CLAIM_LOST)
 
     def heartbeat(self, claims: Sequence[Claim]) -> set[tuple[int, str]]:
         """Renew the leases of all `claims` and return the (CONFIG_ID, token) of those that are still held."""
@@ -58,60 +61,24 @@ class ReportQueue:
         rows = self._warehouse.rows(statements.held(len(tokens)), (self._actor, *tokens))
         return {(int(config_id), token) for config_id, token in rows}
 
-    def finish(
-        self,
-        claim: Claim,
-        produced: Produced,
-        *,
-        recipients: Iterable[tuple[str, str]] = (),
-        next_run_at: datetime.datetime | None = None,
-    ) -> None:
-        """Complete a row, enter its recipients into the ledger and insert its successor; raises LeaseLostError."""
-        with self._warehouse.transaction():
-            values = (produced.location, produced.rows, produced.bytes, produced.sha256)
-            self._fenced(claim, statements.FINISH, values, "COMPLETED", f"{produced.rows} rows, {produced.bytes} bytes")
-            for channel, recipient in recipients:
-                self._warehouse.change(statements.DELIVERY, (claim.config_id, channel, recipient))
-            self._insert_successor(claim, next_run_at)
+    def cancel_queries(self, session_id: int) -> None:
+        """End whatever another session of this user runs."""
+        self._warehouse.rows(statements.cancel_queries(session_id))
 
-    def fail(
-        self, claim: Claim, code: ErrorCode, message: str, *, next_run_at: datetime.datetime | None = None
-    ) -> None:
-        """End a row with a reason and insert its successor; raises LeaseLostError."""
-        text = presentable(message)
-        with self._warehouse.transaction():
-            self._fenced(claim, statements.FAIL, (code.value, text), "FAILED", f"{code}: {text}")
-            self._insert_successor(claim, next_run_at)
+    def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Enter how attempts ended, all in one transaction; returns those whose lease was lost, which change nothing.
 
-    def retry(self, claim: Claim, code: ErrorCode, message: str, *, delay_seconds: float) -> None:
-        """Put a row back for another attempt after `delay_seconds`; raises LeaseLostError."""
-        text = presentable(message)
-        detail = f"{code}: {text} Again in {delay_seconds:.0f} s."
-        with self._warehouse.transaction():
-            self._fenced(claim, statements.RETRY, (int(delay_seconds * 1000), code.value, text), "PENDING", detail)
-
-    def release(self, claim: Claim, reason: str) -> None:
-        """Hand a row back as if it had never been claimed; raises LeaseLostError."""
-        with self._warehouse.transaction():
-            self._fenced(claim, statements.RELEASE, (), "PENDING", reason)
-
-    def plan(self, claim: Claim, run_at: datetime.datetime) -> None:
-        """Give a recurring row its time (UTC) and hand it back until then; raises LeaseLostError."""
-        with self._warehouse.transaction():
-            self._fenced(claim, statements.PLAN, (run_at,), "PENDING", f"planned for {run_at:%Y-%m-%d %H:%M:%S} UTC")
-
-    def deliveries(self, claim: Claim) -> list[tuple[int, str, str]]:
-        """Return the deliveries of a finished row that nobody has tried: id, channel, recipient."""
-        rows = self._warehouse.rows(statements.DELIVERIES, (claim.config_id,))
-        return [(int(delivery_id), channel, recipient) for delivery_id, channel, recipient in rows]
-
-    def delivered(self, delivery_id: int) -> None:
-        """Record that a recipient has the report."""
-        self._warehouse.change(statements.DELIVERED, (delivery_id,))
-
-    def not_delivered(self, delivery_id: int, code: str, message: str) -> None:
-        """Record why a recipient does not have the report."""
-        self._warehouse.change(statements.NOT_DELIVERED, (code, presentable(message), delivery_id))
+        A completed one's recipients enter the ledger with it, and a recurring one's successor the table, once.
+        """
+        if not outcomes:
+            return []
+        try:
+            self._settle(outcomes)
+            return []
+        except _NotAllError:
+            if len(outcomes) == 1:
+                return list(outcomes)
+        return [outcome for outcome in outcomes if self.settle([outcome])]
 
     def submit(self, job: NewJob) -> tuple[Job, bool]:
         """Insert a request unless one with its key exists; returns the row, and whether it is new.
@@ -175,20 +142,34 @@ class ReportQueue:
         if differing:
             raise KeyTakenError(job.key, differing)
 
-    def _fenced(self, claim: Claim, statement: str, values: Sequence[Any], to_status: str, detail: str) -> None:
-        if not self._warehouse.change(statement, (*values, claim.config_id, claim.token)):
-            raise LeaseLostError(f"Row {claim.config_id} is no longer held by {self._actor}.")
-        self._audit(claim.config_id, claim.attempt, "PROCESSING", to_status, detail)
+    def _claim(self, statement: str) -> list[Claim]:
+        token = str(uuid.uuid4())
+        with self._warehouse.transaction():
+            if not self._warehouse.change(statement, (self._actor, token, self._lease_seconds)):
+                return []
+            rows = self._warehouse.rows(statements.CLAIMED, (token,))
+            self._warehouse.change(statements.AUDIT_CLAIMED, (token,))
+        return [_claim(row) for row in rows]
 
-    def _insert_successor(self, claim: Claim, run_at: datetime.datetime | None) -> None:
-        if run_at is None:
-            return
-        key = f"successor-of-{claim.config_id}"
-        parent = claim.config_id
-        if self._warehouse.change(statements.SUCCESSOR, (run_at, key, parent, key, parent)):
-            ((config_id,),) = self._warehouse.rows(statements.SUCCESSOR_ID, (key, parent))
-            detail = f"follows {parent}, planned for {run_at:%Y-%m-%d %H:%M:%S} UTC"
-            self._audit(int(config_id), 0, None, "PENDING", detail)
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        records = json.dumps([outcome.record() for outcome in outcomes])
+        deliveries = [delivery for outcome in outcomes for delivery in outcome.deliveries()]
+        followed = sum(outcome.next_run_at is not None for outcome in outcomes)
+        with self._warehouse.transaction():
+            if self._warehouse.change(statements.SETTLE, (records,)) != len(outcomes):
+                raise _NotAllError
+            self._warehouse.change(statements.AUDIT_SETTLED, (self._actor, records))
+            if deliveries:
+                self._warehouse.change(statements.DELIVERIES, (json.dumps(deliveries),))
+            if followed:
+                self._follow(records, followed, alone=len(outcomes) == 1)
+
+    def _follow(self, records: str, followed: int, *, alone: bool) -> None:
+        new = self._warehouse.change(statements.SUCCESSORS, (records,))
+        if new == followed:
+            self._warehouse.change(statements.AUDIT_SUCCESSORS, (self._actor, records))
+        elif not alone:  # one has its successor already, being made a second time: which one shows when each goes alone
+            raise _NotAllError
 
     def _audit(self, config_id: int, attempt: int, before: str | None, after: str, detail: str) -> None:
         self._warehouse.change(statements.AUDIT, (config_id, attempt, before, after, self._actor, detail))

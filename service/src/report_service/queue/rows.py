@@ -11,15 +11,25 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Demand:
-    """V_QUEUE_DEMAND: rows to be claimed now, tasks at work, and when the next row is due (UTC).
+    """V_QUEUE_DEMAND: what is to be done now, tasks at work, and when the next row is due (UTC).
 
-    `now` is Snowflake's clock at that look: a task whose own clock jumps must neither sleep too long nor never.
+    `lost` rows, whose worker's lease ran out, and `deliveries`, finished reports whose recipients wait, are parts of
+    `pending`. `now` is Snowflake's clock at that look: a task whose own clock jumps must neither sleep too long nor
+    never.
     """
 
     pending: int
     busy: int
     next_due_at: datetime.datetime | None
     now: datetime.datetime
+    lost: int = 0
+    deliveries: int = 0
+    oldest_due_at: datetime.datetime | None = None
+
+    @property
+    def oldest_pending_seconds(self) -> float:
+        """For how long the row that waits longest has been due; 0 without one."""
+        return max((self.now - self.oldest_due_at).total_seconds(), 0) if self.oldest_due_at else 0.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Claim:
     schedule_cron: Any
     schedule_timezone: Any
     run_at: datetime.datetime | None
+    missed_runs: Any
     recipients: Any
     requested_by: Any
     error_code: str | None  # set by the claim itself: LEASE_LOST or INVALID_STATUS
@@ -57,6 +68,23 @@ class Produced:
     rows: int
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class Due:
+    """A delivery that its worker has claimed, and the finished report that it is of."""
+
+    delivery_id: int
+    config_id: int
+    channel: str
+    recipient: str
+    attempts: int  # those before this one
+    report_name: Any
+    parameters: Any
+    output_format: Any
+    requested_by: Any
+    produced: Produced | None
+    made_at: datetime.datetime | None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import importlib
 from functools import cache
 
 from report_service.catalogue import OutputFormat
-from report_service.renderers.renderer import Column, Renderer, ReportFacts, resolve_columns
+from report_service.renderers.renderer import Column, Renderer, ReportFacts, facts_of, resolve_columns
 
 _RENDERERS = {
     OutputFormat.CSV: ("csv_file", "CsvRenderer"),
@@ -23,4 +23,4 @@ def renderer_for(output: OutputFormat) -> Renderer:
     return renderer
 
 
-__all__ = ["Column", "Renderer", "ReportFacts", "renderer_for", "resolve_columns"]
+__all__ = ["Column", "Renderer", "ReportFacts", "facts_of", "renderer_for", "resolve_columns"]

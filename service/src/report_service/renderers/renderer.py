@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from report_service.catalogue import Chart, ColumnKind, Definition
 from report_service.parameters import Value
+from report_service.requests import Request
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,24 @@ def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
     return columns
 
 
-def shown_parameters(definition: Definition, values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
-    """Return title and value of each parameter, for the head of a report."""
+def facts_of(request: Request, *, config_id: int, requested_by: object, generated_at: datetime.datetime) -> ReportFacts:
+    """Return what a report says about itself, in its file and in the message that brings it."""
+    report = request.report
+    return ReportFacts(
+        name=report.name,
+        title=report.definition.title,
+        description=report.definition.description,
+        source=report.definition.source,
+        parameters=_shown_parameters(report.definition, request.parameters),
+        generated_at=generated_at,
+        requested_by=str(requested_by or "unknown"),
+        config_id=config_id,
+        chart=report.definition.chart,
+    )
+
+
+def _shown_parameters(definition: Definition, values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+    """Title and value of each parameter."""
     return tuple((parameter.title, _shown(values[parameter.name])) for parameter in definition.parameters)
 
 

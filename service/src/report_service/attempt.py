@@ -1,0 +1,78 @@
+"""One claim at work, and how it learns that going on is of no use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from report_service import log
+from report_service.errors import LeaseLostError
+from report_service.queue.rows import Claim
+from report_service.warehouse import Warehouse
+
+Cancel = Callable[[int], None]
+
+
+class HandedBackError(Exception):
+    """The worker is stopping: what it cannot finish goes back into the queue."""
+
+
+class Attempt:
+    """A claim at work: the heartbeat tells it when its lease is lost, the worker when it has to stop.
+
+    Either ends the query that it may be running: `cancel` is called with the session's id.
+    """
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self._lost = False
+        self._stopped = False
+        self._warehouse: Warehouse | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether going on is of any use."""
+        return not (self._lost or self._stopped)
+
+    def still_wanted(self) -> None:
+        """Raise LeaseLostError or HandedBackError if going on is of no use."""
+        if self._lost:
+            raise LeaseLostError(f"Row {self.claim.config_id} was taken over or cancelled.")
+        if self._stopped:
+            raise HandedBackError("handed back: the worker is stopping")
+
+    def lose(self, cancel: Cancel) -> None:
+        """Somebody else has the row, or nobody is to have it."""
+        self._lost = True
+        self._end_query(cancel)
+
+    def stop(self, cancel: Cancel) -> None:
+        """The row is to be handed back."""
+        self._stopped = True
+        self._end_query(cancel)
+
+    @contextmanager
+    def querying(self, warehouse: Warehouse) -> Iterator[None]:
+        """While inside, a query of this attempt runs in `warehouse`, and may be cancelled from outside."""
+        with self._lock:
+            self.still_wanted()
+            self._warehouse = warehouse
+        try:
+            yield
+        finally:
+            with self._lock:  # a cancellation that is on its way hits nothing that runs in this session later
+                self._warehouse = None
+
+    def _end_query(self, cancel: Cancel) -> None:
+        with self._lock:
+            session = self._warehouse.session_id if self._warehouse else None
+            if session is None:
+                return
+            try:
+                cancel(session)
+            except Exception as error:  # noqa: BLE001 - the query ends by itself, later; its result counts for nothing
+                log.error("report.not_cancelled", error, config_id=self.claim.config_id)
+            else:
+                log.info("report.query_cancelled", config_id=self.claim.config_id)

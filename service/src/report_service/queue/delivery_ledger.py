@@ -1,0 +1,82 @@
+"""REPORT_DELIVERY as the worker uses it: who is to have a finished report, and how far that is."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from report_service.errors import presentable
+from report_service.queue import statements
+from report_service.queue.rows import Due, Produced
+from report_service.warehouse import Warehouse
+
+# From the claim, and again from the moment a message is sent: longer than the longest call of any channel.
+_LEASE_SECONDS = 300
+
+
+class DeliveryLedger:
+    """The ledger over one session; `actor` is the worker's name.
+
+    A recipient is told once at most: the row becomes SENDING before the message leaves, and a row that stays so,
+    because its worker died, becomes UNCERTAIN; nobody sends it again by itself. No channel has an idempotency token
+    (Amazon SES, SendEmail) that would allow more.
+    """
+
+    def __init__(self, warehouse: Warehouse, *, actor: str) -> None:
+        self._warehouse = warehouse
+        self._actor = actor
+
+    def claim(self, limit: int) -> tuple[str, list[Due]]:
+        """Take up to `limit` deliveries that are due; returns the token that `sending` and `release` ask for."""
+        token = str(uuid.uuid4())
+        self._warehouse.change(statements.UNCERTAIN)
+        if not self._warehouse.change(statements.claim_deliveries(limit), (self._actor, token, _LEASE_SECONDS)):
+            return token, []
+        return token, [_due(row) for row in self._warehouse.rows(statements.CLAIMED_DELIVERIES, (token,))]
+
+    def sending(self, due: Due, token: str) -> bool:
+        """Record that a message leaves now; returns whether it may, for somebody else may have taken it over."""
+        return self._warehouse.change(statements.SENDING, (_LEASE_SECONDS, due.delivery_id, token)) > 0
+
+    def sent(self, due: Due, token: str) -> None:
+        """Record that a recipient has the report."""
+        self._warehouse.change(statements.SENT, (due.delivery_id, token))
+
+    def retry(self, due: Due, token: str, code: str, message: str, *, delay_seconds: float) -> None:
+        """Record why a recipient does not have the report yet, and when it is tried again."""
+        self._not_sent(due, token, "PENDING", code, message, int(delay_seconds * 1000))
+
+    def failed(self, due: Due, token: str, code: str, message: str) -> None:
+        """Record why a recipient will not have the report."""
+        self._not_sent(due, token, "FAILED", code, message, None)
+
+    def uncertain(self, due: Due, token: str, code: str, message: str) -> None:
+        """Record why nobody knows whether a recipient has the report."""
+        self._not_sent(due, token, "UNCERTAIN", code, message, None)
+
+    def release(self, token: str) -> None:
+        """Give back what was claimed and not begun."""
+        self._warehouse.change(statements.RELEASE_DELIVERIES, (token,))
+
+    def _not_sent(self, due: Due, token: str, status: str, code: str, message: str, delay_ms: int | None) -> None:
+        values = (status, code, presentable(message), delay_ms, due.delivery_id, token)
+        self._warehouse.change(statements.NOT_SENT, values)
+
+
+def _due(row: tuple[Any, ...]) -> Due:
+    delivery_id, config_id, channel, recipient, attempts, name, parameters, output, requested_by, *file, made_at = row
+    location, rows, size, digest = file
+    produced = Produced(location, int(rows or 0), int(size or 0), digest or "") if location else None
+    return Due(
+        int(delivery_id),
+        int(config_id),
+        channel,
+        recipient,
+        int(attempts or 0),
+        name,
+        parameters,
+        output,
+        requested_by,
+        produced,
+        made_at,
+    )
