@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from local.warehouse import get_ddl, streams, task_graphs
+from local.warehouse import get_ddl, streams, task_graphs, transactions
 from local.warehouse.errors import SnowflakeError, compilation_error, invalid_value
 from local.warehouse.lexer import Reader
 
@@ -73,8 +73,13 @@ def _cancel_all(account: Account, session: Session, node: exp.Anonymous) -> exp.
     return exp.Literal.string("all queries cancelled")
 
 
+def _abort_transaction(account: Account, session: Session, node: exp.Anonymous) -> exp.Expr:
+    return exp.Literal.string(transactions.abort(account, session, _constants(node, 1, 1)[0]))
+
+
 _FUNCTIONS: dict[str, Answer] = {
     "GET_DDL": _get_ddl,
+    "SYSTEM$ABORT_TRANSACTION": _abort_transaction,
     "SYSTEM$CANCEL_ALL_QUERIES": _cancel_all,
     "SYSTEM$STREAM_HAS_DATA": streams.replace_has_data,
     "SYSTEM$TASK_DEPENDENTS_ENABLE": _dependents,

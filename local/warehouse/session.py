@@ -271,10 +271,10 @@ class Session:
         changes, transaction.changes, transaction.broken = transaction.changes, [], None
         return changes
 
-    def give_up(self) -> bool:
-        """Roll back if nothing runs here and nothing did for long; True if it was rolled back."""
+    def give_up(self, idle_seconds: float = ABANDONED_AFTER) -> bool:
+        """Roll back if nothing runs here and nothing did for so long; True if it was rolled back."""
         idle = (datetime.datetime.now(datetime.UTC) - self.clock).total_seconds()
-        if idle < ABANDONED_AFTER or not self.busy.acquire(blocking=False):
+        if idle < idle_seconds or not self.busy.acquire(blocking=False):
             return False
         try:
             self.rollback()

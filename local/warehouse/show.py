@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from local.warehouse import guard, lookup, show_parameters, streams
+from local.warehouse import guard, lookup, show_parameters, streams, transactions
 from local.warehouse.catalog import Record
 from local.warehouse.errors import unsupported
 from local.warehouse.names import ACCOUNT_KINDS, full_name
@@ -31,6 +31,8 @@ def show(account: Account, session: Session, statement: Show) -> Result:
     if statement.kind == "PARAMETER":
         known = show_parameters.rows(account, session, statement)
         return text_result(show_parameters.COLUMNS, [row for row in known if _matches(row[0], statement)], TYPE_ID)
+    if statement.kind == "TRANSACTION":
+        return text_result(transactions.COLUMNS, transactions.rows(account, session, statement), TYPE_ID)
     if statement.kind == "COLUMN":
         return _columns(account, session, statement)
     stored = lookup.stored_kind(statement.kind)

@@ -1,4 +1,4 @@
-"""SYSTEM$CANCEL_ALL_QUERIES: one session ends what another one of the same user runs."""
+"""What one session ends of another one of the same user: its query, and its transaction."""
 
 from __future__ import annotations
 
@@ -40,3 +40,21 @@ def test_a_running_query_is_ended_from_another_session_of_the_same_user(account:
 def test_a_session_that_is_not_there_is_refused(run: Run) -> None:
     with pytest.raises(snowflake.connector.ProgrammingError, match="123"):
         run("SELECT SYSTEM$CANCEL_ALL_QUERIES(123)")
+
+
+def test_a_transaction_that_its_session_left_open_is_seen_and_ended(account: Warehouse, run: Run) -> None:
+    run("CREATE OR REPLACE TABLE LEFT_OPEN (N NUMBER)")
+    assert run("SHOW TRANSACTIONS") == []
+    with account.connect() as gone:
+        gone.cursor().execute("BEGIN")
+        place = run("SELECT CURRENT_DATABASE() || '.' || CURRENT_SCHEMA()")[0][0]
+        gone.cursor().execute(f"INSERT INTO {place}.LEFT_OPEN VALUES (1)")
+        ((number, _, session, *_),) = run("SHOW TRANSACTIONS")
+        assert session == str(gone.session_id)
+        run(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
+        assert run("SHOW TRANSACTIONS") == []
+        run("INSERT INTO LEFT_OPEN VALUES (2)")
+        gone.cursor().execute("COMMIT")
+    assert run("SELECT N FROM LEFT_OPEN") == [(2,)]
+    with pytest.raises(snowflake.connector.ProgrammingError, match=str(number)):
+        run(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")

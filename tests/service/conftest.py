@@ -58,12 +58,10 @@ class SnowflakeAccount:
         """The login as Secrets Manager gives it."""
         return {"SecretString": json.dumps(self.secret())}
 
-    def warehouse(self, purpose="test"):
+    def warehouse(self, purpose="test", **limits):
         """A session of the containers' user."""
-        names = sql_lint.NAMES
-        return Warehouse(
-            LoginSecret("test", self), database=names["database"], schema=names["config_schema"], query_tag=purpose
-        )
+        place = {"database": sql_lint.NAMES["database"], "schema": sql_lint.NAMES["config_schema"]}
+        return Warehouse(LoginSecret("test", self), query_tag=purpose, **place, **limits)
 
     @cached_property
     def administrator(self):

@@ -2,9 +2,11 @@
 
 import datetime
 import threading
+import time
 
 import pytest
 from service_rows import insert, row
+from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service.errors import MAX_MESSAGE, ErrorCode, ReportError
 from report_service.queue import NewJob, Produced, ReportQueue
@@ -221,6 +223,20 @@ def test_of_outcomes_that_are_entered_together_only_the_lost_one_changes_nothing
     assert [len(audit(claim.config_id)) for claim in claims] == [2, 2, 2]
     ((count,),) = warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG WHERE PARENT_ID IS NOT NULL")
     assert count == 2
+
+
+def test_a_transaction_that_a_dead_worker_left_open_is_ended_by_whoever_waits_for_it(snowflake_account, warehouse):
+    insert(warehouse, REPORT_NAME="a")
+    with snowflake_account.warehouse("dead") as dead, snowflake_account.warehouse("two", lock_seconds=1) as session:
+        dead.change("BEGIN")
+        dead.change("UPDATE REPORT_CONFIG SET STATUS = 'COMPLETED'")
+        queue = ReportQueue(session, actor="two", lease_seconds=6)
+        with pytest.raises(SnowflakeError, match="lock"):
+            queue.claim(1)  # it may still be at work
+        time.sleep(2.5)
+        with pytest.raises(SnowflakeError, match="lock"):
+            queue.claim(1)
+        assert len(queue.claim(1)) == 1
 
 
 def test_one_heartbeat_renews_all_leases_and_tells_which_are_lost(warehouse, queue):

@@ -1,9 +1,11 @@
 """A transaction ends with its block, whichever of its statements fails."""
 
+import time
+
 import pytest
 from snowflake.connector.errors import DatabaseError
 
-from report_service.warehouse import Warehouse
+from report_service.warehouse import TransactionTooLongError, Warehouse
 
 
 class Session(Warehouse):
@@ -34,3 +36,14 @@ def test_success_commits_and_nothing_else():
     with session.transaction():
         session.change("UPDATE")
     assert session.noted == ["BEGIN", "UPDATE", "COMMIT"]
+
+
+def test_a_transaction_that_took_too_long_is_rolled_back_in_place_of_its_commit(snowflake_account, warehouse):
+    with snowflake_account.warehouse("slow", transaction_seconds=0.5) as slow:
+        with pytest.raises(TransactionTooLongError, match=r"0\.5 s"), slow.transaction():
+            slow.change("INSERT INTO REPORT_CONFIG (REPORT_NAME) SELECT 'a'")
+            time.sleep(0.6)
+        assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(0,)]
+        with slow.transaction():
+            slow.change("INSERT INTO REPORT_CONFIG (REPORT_NAME) SELECT 'a'")
+    assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(1,)]

@@ -11,6 +11,7 @@ from tests.sql_lint import check_statement
 
 CONSTANTS = {name: value for name, value in vars(statements).items() if name.isupper() and not name.startswith("_")}
 MADE = {
+    "abort_transaction": statements.abort_transaction(1795845454963000000),
     "cancel_queries": statements.cancel_queries(6668664790732985),
     "claim": statements.claim(5, 1),
     "claim_deliveries": statements.claim_deliveries(50),

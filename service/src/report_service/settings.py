@@ -92,6 +92,7 @@ class WorkerSettings(Settings):
     poll_seconds: float = Field(default=2, gt=0, le=60)
     idle_seconds: float = Field(default=60, gt=0, le=86400)
     lease_seconds: int = Field(default=120, ge=6, le=3600)
+    delivery_lease_seconds: int = Field(default=300, ge=6, le=3600)  # more than the longest call of SES, 66 s
     retry_seconds: float = Field(default=10, gt=0, le=3600)
     # From SIGTERM on, what runs may end; in the last 5 s of it the rest is handed back. It must end before the task
     # definition's stopTimeout (ours is 120 s, Fargate's most): what is killed stays in PROCESSING until its lease ends.

@@ -109,10 +109,10 @@ class Settling:
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 break
-        self._let_go(batch)
         gone = {id(outcome) for outcome in lost}
         for _, outcome in batch:
             _tell(outcome, held=id(outcome) not in gone)
+        self._let_go(batch)
         self._on_settled([outcome for _, outcome in batch if id(outcome) not in gone])
 
     def _abandon(self, batch: list[tuple[Attempt, Outcome]], error: Exception) -> None:

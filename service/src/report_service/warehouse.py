@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -22,23 +23,41 @@ Result = TypeVar("Result")
 _SESSION_GONE = {390104, 390111, 390112, 390114, 390115, 390195, 250001, 250002}
 _GONE_STATES = ("08001", "08002", "08003", "08006")
 
-_LOCK_SECONDS = 30
+_LOCK_TIMEOUT = 625
 
 # Object does not exist or not authorized; no current database or schema; no active warehouse.
 _MISSING = {2003, 2043, 90105, 90106, 606}
 
 
+class TransactionTooLongError(Exception):
+    """A transaction that was rolled back because it took too long; nothing of it is there."""
+
+
 class Warehouse:
-    """One session of one thread. Values are always bound by the server (`?`), never written into the text."""
+    """One session of one thread. Values are always bound by the server (`?`), never written into the text.
+
+    A statement waits `lock_seconds` for another transaction's rows. A transaction that has taken `transaction_seconds`
+    is rolled back in place of its COMMIT: others may have taken it for a dead session's and ended it.
+    """
 
     def __init__(
-        self, secret: LoginSource, *, database: str, schema: str, query_tag: str, login_seconds: int = 20
+        self,
+        secret: LoginSource,
+        *,
+        database: str,
+        schema: str,
+        query_tag: str,
+        login_seconds: int = 20,
+        lock_seconds: int = 10,
+        transaction_seconds: float = 20,
     ) -> None:
         self._secret = secret
         self._database = database
         self._schema = schema
         self._query_tag = query_tag
         self._login_seconds = login_seconds
+        self._lock_seconds = lock_seconds
+        self._transaction_seconds = transaction_seconds
         self._connection: Any = None
         self._in_transaction = False
 
@@ -80,11 +99,17 @@ class Warehouse:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is done inside, or roll it back when an error leaves it."""
+        """Commit what is done inside, or roll it back when an error leaves it.
+
+        Raises TransactionTooLongError in place of a COMMIT that comes too late.
+        """
+        begun = time.monotonic()
         self.change("BEGIN")
         self._in_transaction = True
         try:
             yield
+            if time.monotonic() - begun > self._transaction_seconds:
+                raise TransactionTooLongError(f"The transaction took more than {self._transaction_seconds:g} s.")
             self.change("COMMIT")
         except BaseException:
             self._in_transaction = False
@@ -167,7 +192,7 @@ class Warehouse:
             autocommit=True,
             login_timeout=self._login_seconds,
             # Snowflake's own limit is 12 hours: one dead session with a lock would hold every worker up.
-            session_parameters={"LOCK_TIMEOUT": _LOCK_SECONDS},
+            session_parameters={"LOCK_TIMEOUT": self._lock_seconds},
             client_session_keep_alive=True,
             enable_server_session_keep_alive_auto_detection=False,
             **login.way,
@@ -210,6 +235,11 @@ class Warehouses:
 def session_is_gone(error: SnowflakeError) -> bool:
     """Tell whether `error` means that the session no longer exists and a new one may do."""
     return error.errno in _SESSION_GONE or (error.sqlstate or "") in _GONE_STATES
+
+
+def waited_for_a_lock(error: SnowflakeError) -> bool:
+    """Tell whether `error` means that another transaction held the rows for too long."""
+    return error.errno == _LOCK_TIMEOUT
 
 
 def object_is_missing(error: SnowflakeError) -> bool:

@@ -89,6 +89,7 @@ class Worker:
         self._missing = False
         self._next_look = 0.0
         self._more = False  # the last claim came back full
+        self._claimed = 0  # rows, by the last claim
         self._recipients_wait = False
         self._handed_back = False
         self._lost = 0  # rows whose worker lost its lease, at the last look
@@ -189,16 +190,19 @@ class Worker:
         if ready:
             claims = self._queue.claim(room)
             self._more = len(claims) >= room
+            self._claimed = len(claims)
             self._turn_of_lost = True
             self._start(claims)
             took = took or bool(claims)
         return took
 
     def _room(self) -> int:
-        """How many rows to claim: for the free lanes, and of quick reports some ahead, once half of those are begun."""
-        ahead = (
-            min(_MOST_AHEAD, int(self.lanes.count * _AHEAD_SECONDS / max(self._seconds, 0.001))) if self._seconds else 0
-        )
+        """How many rows to claim: for the free lanes, and of quick reports some ahead, once half of those are begun.
+
+        At most twice as many as the last time, for the first reports may not be like the rest.
+        """
+        quick = int(self.lanes.count * _AHEAD_SECONDS / max(self._seconds, 0.001)) if self._seconds else 0
+        ahead = min(_MOST_AHEAD, quick, 2 * self._claimed)
         in_hand = self.lanes.in_hand()
         room = self.lanes.count + ahead - in_hand
         return room if in_hand < self.lanes.count or (ahead and room * 2 >= ahead) else 0
@@ -245,12 +249,13 @@ class Worker:
         except BaseException:
             self._heartbeat.remove(attempt)  # its lease runs out, and the row comes back
             raise
-        taken = time.monotonic() - started
-        self._seconds = taken if self._seconds is None else 0.8 * self._seconds + 0.2 * taken
         if outcome is None:
             self._heartbeat.remove(attempt)
-        else:
-            self._settling.put(attempt, outcome)
+            return
+        if outcome.produced:
+            taken = time.monotonic() - started
+            self._seconds = taken if self._seconds is None else 0.8 * self._seconds + 0.2 * taken
+        self._settling.put(attempt, outcome)
 
     def _deliver(self, token: str, dues: Sequence[Due]) -> None:
         with self._warehouses.borrow() as warehouse:

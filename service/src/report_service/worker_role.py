@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import uuid
+from typing import Any
 
 from report_service import log
 from report_service.alarm_clock import AlarmClock, NoAlarmClock, SchedulerAlarmClock
@@ -43,14 +44,19 @@ def run_worker(settings: WorkerSettings) -> None:
         return ReportQueue(warehouse, actor=name, lease_seconds=settings.lease_seconds)
 
     def ledger(warehouse: Warehouse) -> DeliveryLedger:
-        return DeliveryLedger(warehouse, actor=name)
+        return DeliveryLedger(warehouse, actor=name, lease_seconds=settings.delivery_lease_seconds)
+
+    def session(purpose: str) -> Warehouse:
+        # Of a lease's half, after which others take a transaction for a dead worker's, ours leave the larger part.
+        lock, longest = max(settings.lease_seconds // 12, 2), settings.lease_seconds / 6
+        return open_warehouse(settings, secret, purpose, lock_seconds=lock, transaction_seconds=longest)
 
     storage = Storage(LateClient("s3"), settings.report_bucket)
     email = EmailChannel(LateClient("sesv2", once=True), sender=settings.mail_sender)
     with (
-        open_warehouse(settings, secret, "worker") as main,
-        open_warehouse(settings, secret, "settling") as settling,
-        open_warehouse(settings, secret, "heartbeat") as beating,
+        session("worker") as main,
+        session("settling") as settling,
+        session("heartbeat") as beating,
     ):
         main.open()
         worker = Worker(
@@ -58,7 +64,7 @@ def run_worker(settings: WorkerSettings) -> None:
             settling_queue=queue(settling),
             ledger=ledger(main),
             open_ledger=ledger,
-            warehouses=Warehouses(lambda: open_warehouse(settings, secret, "report")),
+            warehouses=Warehouses(lambda: session("report")),
             workshop=Workshop(catalogue, storage, retry_seconds=settings.retry_seconds),
             delivery=Delivery(catalogue, storage, {"email": email}, attachment_bytes=settings.mail_attachment_bytes),
             heartbeat=Heartbeat(queue(beating), lease_seconds=settings.lease_seconds),
@@ -82,14 +88,15 @@ def run_worker(settings: WorkerSettings) -> None:
         worker.run()
 
 
-def open_warehouse(settings: Settings, secret: LoginSource, purpose: str) -> Warehouse:
-    """Return a session for `purpose`, which Snowflake shows as its query tag."""
+def open_warehouse(settings: Settings, secret: LoginSource, purpose: str, **limits: Any) -> Warehouse:
+    """Return a session for `purpose`, which Snowflake shows as its query tag; `limits` are those of Warehouse."""
     return Warehouse(
         secret,
         database=settings.snowflake_database,
         schema=settings.snowflake_schema,
         query_tag=f"snowgate:{settings.environment}:{purpose}",
         login_seconds=settings.snowflake_login_seconds,
+        **limits,
     )
 
 

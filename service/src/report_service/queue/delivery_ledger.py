@@ -10,33 +10,33 @@ from report_service.queue import statements
 from report_service.queue.rows import Due, Produced
 from report_service.warehouse import Warehouse
 
-# From the claim, and again from the moment a message is sent: longer than the longest call of any channel.
-_LEASE_SECONDS = 300
-
 
 class DeliveryLedger:
     """The ledger over one session; `actor` is the worker's name.
+
+    `lease_seconds` run from the claim, and again from the moment a message leaves: longer than any channel's call.
 
     A recipient is told once at most: the row becomes SENDING before the message leaves, and a row that stays so,
     because its worker died, becomes UNCERTAIN; nobody sends it again by itself. No channel has an idempotency token
     (Amazon SES, SendEmail) that would allow more.
     """
 
-    def __init__(self, warehouse: Warehouse, *, actor: str) -> None:
+    def __init__(self, warehouse: Warehouse, *, actor: str, lease_seconds: int = 300) -> None:
         self._warehouse = warehouse
         self._actor = actor
+        self._lease_seconds = lease_seconds
 
     def claim(self, limit: int) -> tuple[str, list[Due]]:
         """Take up to `limit` deliveries that are due; returns the token that `sending` and `release` ask for."""
         token = str(uuid.uuid4())
         self._warehouse.change(statements.UNCERTAIN)
-        if not self._warehouse.change(statements.claim_deliveries(limit), (self._actor, token, _LEASE_SECONDS)):
+        if not self._warehouse.change(statements.claim_deliveries(limit), (self._actor, token, self._lease_seconds)):
             return token, []
         return token, [_due(row) for row in self._warehouse.rows(statements.CLAIMED_DELIVERIES, (token,))]
 
     def sending(self, due: Due, token: str) -> bool:
         """Record that a message leaves now; returns whether it may, for somebody else may have taken it over."""
-        return self._warehouse.change(statements.SENDING, (_LEASE_SECONDS, due.delivery_id, token)) > 0
+        return self._warehouse.change(statements.SENDING, (self._lease_seconds, due.delivery_id, token)) > 0
 
     def sent(self, due: Due, token: str) -> None:
         """Record that a recipient has the report."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from snowflake.connector.errors import Error as SnowflakeError
+
+from report_service import log
 from report_service.errors import KeyTakenError
 from report_service.queue import statements
 from report_service.queue.outcome import Outcome
 from report_service.queue.rows import Claim, Demand, Job, NewJob
-from report_service.warehouse import Warehouse
+from report_service.warehouse import Warehouse, waited_for_a_lock
 
 _OVERDUE_SHARE = 4
 
@@ -22,12 +26,17 @@ class _NotAllError(Exception):
 
 
 class ReportQueue:
-    """REPORT_CONFIG over one session; `actor` is who the audit log says it was."""
+    """REPORT_CONFIG over one session; `actor` is who the audit log says it was.
+
+    A worker that is killed in the middle of a transaction leaves it open, and its locks with it; Snowflake itself ends
+    it after five minutes at the earliest. Whoever has to wait ends it once it is half a lease old: our own take less.
+    """
 
     def __init__(self, warehouse: Warehouse, *, actor: str, lease_seconds: int = 120) -> None:
         self._warehouse = warehouse
         self._actor = actor
         self._lease_seconds = lease_seconds
+        self._abandoned = datetime.timedelta(seconds=lease_seconds / 2)
         self._asked = 0
 
     def demand(self) -> Demand:
@@ -56,7 +65,9 @@ class ReportQueue:
             return set()
         every = {(claim.config_id, claim.token) for claim in claims}
         values = (self._lease_seconds, self._actor, *tokens)
-        if self._warehouse.change(statements.heartbeat(len(tokens)), values) >= len(every):
+        with self._nobody_in_the_way():
+            renewed = self._warehouse.change(statements.heartbeat(len(tokens)), values)
+        if renewed >= len(every):
             return every
         rows = self._warehouse.rows(statements.held(len(tokens)), (self._actor, *tokens))
         return {(int(config_id), token) for config_id, token in rows}
@@ -144,7 +155,7 @@ class ReportQueue:
 
     def _claim(self, statement: str) -> list[Claim]:
         token = str(uuid.uuid4())
-        with self._warehouse.transaction():
+        with self._nobody_in_the_way(), self._warehouse.transaction():
             if not self._warehouse.change(statement, (self._actor, token, self._lease_seconds)):
                 return []
             rows = self._warehouse.rows(statements.CLAIMED, (token,))
@@ -155,7 +166,7 @@ class ReportQueue:
         records = json.dumps([outcome.record() for outcome in outcomes])
         deliveries = [delivery for outcome in outcomes for delivery in outcome.deliveries()]
         followed = sum(outcome.next_run_at is not None for outcome in outcomes)
-        with self._warehouse.transaction():
+        with self._nobody_in_the_way(), self._warehouse.transaction():
             if self._warehouse.change(statements.SETTLE, (records,)) != len(outcomes):
                 raise _NotAllError
             self._warehouse.change(statements.AUDIT_SETTLED, (self._actor, records))
@@ -171,12 +182,35 @@ class ReportQueue:
         elif not alone:  # one has its successor already, being made a second time: which one shows when each goes alone
             raise _NotAllError
 
+    @contextmanager
+    def _nobody_in_the_way(self) -> Iterator[None]:
+        try:
+            yield
+        except SnowflakeError as error:
+            if waited_for_a_lock(error):
+                self._end_abandoned_transactions()
+            raise
+
+    def _end_abandoned_transactions(self) -> None:
+        ((now,),) = self._warehouse.rows(statements.NOW)
+        for number, _, session, _, started, *_ in self._warehouse.rows(statements.TRANSACTIONS):
+            age = now - _utc(started)
+            if age > self._abandoned:
+                self._warehouse.rows(statements.abort_transaction(number))
+                log.warning("queue.transaction_ended", session=session, seconds=round(age.total_seconds()))
+
     def _audit(self, config_id: int, attempt: int, before: str | None, after: str, detail: str) -> None:
         self._warehouse.change(statements.AUDIT, (config_id, attempt, before, after, self._actor, detail))
 
     def _one(self, statement: str, value: Any) -> Job | None:
         rows = self._warehouse.rows(statement, (value,))
         return _job(rows[0]) if rows else None
+
+
+def _utc(time: Any) -> datetime.datetime:
+    """A time of SHOW: an object with a zone, or text."""
+    found = time if isinstance(time, datetime.datetime) else datetime.datetime.fromisoformat(str(time))
+    return found.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:

@@ -174,6 +174,17 @@ JOIN REPORT_CONFIG AS SUCCESSOR ON {_SUCCESSOR}
 WHERE OUTCOMES.NEXT_RUN_AT IS NOT NULL"""
 
 
+NOW = "SELECT SYSDATE()"
+
+# The open transactions of the current user: id, user, session, name, started_on, state, scope.
+TRANSACTIONS = "SHOW TRANSACTIONS"
+
+
+def abort_transaction(number: int) -> str:
+    """End an open transaction; a user may do so with its own. Snowflake takes no bound value here."""
+    return f"SELECT SYSTEM$ABORT_TRANSACTION({int(number)})"
+
+
 def cancel_queries(session_id: int) -> str:
     """End what a session runs; a user may do so to its own sessions. Snowflake takes no bound value here."""
     return f"SELECT SYSTEM$CANCEL_ALL_QUERIES({int(session_id)})"
