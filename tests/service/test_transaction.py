@@ -39,11 +39,14 @@ def test_success_commits_and_nothing_else():
 
 
 def test_a_transaction_that_took_too_long_is_rolled_back_in_place_of_its_commit(snowflake_account, warehouse):
-    with snowflake_account.warehouse("slow", transaction_seconds=0.5) as slow:
-        with pytest.raises(TransactionTooLongError, match=r"0\.5 s"), slow.transaction():
-            slow.change("INSERT INTO REPORT_CONFIG (REPORT_NAME) SELECT 'a'")
-            time.sleep(0.6)
-        assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(0,)]
+    def add(seconds):
         with slow.transaction():
             slow.change("INSERT INTO REPORT_CONFIG (REPORT_NAME) SELECT 'a'")
+            time.sleep(seconds)
+
+    with snowflake_account.warehouse("slow", transaction_seconds=0.5) as slow:
+        with pytest.raises(TransactionTooLongError, match=r"0\.5 s"):
+            add(0.6)
+        assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(0,)]
+        add(0)
     assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(1,)]
