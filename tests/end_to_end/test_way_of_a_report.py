@@ -190,6 +190,30 @@ def test_the_web_role_refuses_callers_without_the_token(web: httpx.Client) -> No
     assert web.get("/jobs").status_code == 200
 
 
+def test_the_number_of_tasks_follows_the_backlog_up_and_down_and_kills_no_work(
+    platform: Platform, requests: Any, cursor: Any
+) -> None:
+    demo = Demo(platform, None)  # type: ignore[arg-type]  # only its counts are used
+    demo.wait_for_sleep(60)
+    cursor.execute(
+        "INSERT INTO REPORT_CONFIG (REPORT_NAME, OUTPUT_FORMAT, IDEMPOTENCY_KEY) "
+        "SELECT 'pricing_summary', 'PDF', 'backlog-' || ROW_NUMBER() OVER (ORDER BY 1) "
+        "FROM TABLE(GENERATOR(ROWCOUNT => 24))"
+    )
+    rows = "SELECT STATUS, ATTEMPTS, CLAIMED_BY FROM REPORT_CONFIG WHERE IDEMPOTENCY_KEY LIKE 'backlog-%'"
+    counts, until = [], time.monotonic() + 90
+    while time.monotonic() < until:
+        counts.append(demo.worker_tasks())
+        if counts[-1] == (0, 0) and len(counts) > 50:
+            break
+        time.sleep(0.1)
+    found = cursor.execute(rows).fetchall()
+    assert {(row["STATUS"], row["ATTEMPTS"]) for row in found} == {("COMPLETED", 1)}
+    assert len({row["CLAIMED_BY"] for row in found}) == 2
+    assert max(desired for desired, _ in counts) == 2  # the environment's max_tasks; 24 rows call for 12
+    assert counts[-1] == (0, 0)
+
+
 def test_the_worker_goes_back_to_sleep(platform: Platform) -> None:
     demo = Demo(platform, None)  # type: ignore[arg-type]  # only its waiting is used
     demo.wait_for_sleep(60)
