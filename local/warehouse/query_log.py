@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import re
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +59,7 @@ class QueryLog:
 
     def __init__(self) -> None:
         self._queries: deque[Query] = deque(maxlen=KEPT)
+        self.counts: Counter[str] = Counter()  # of all statements, by user
         self._lock = threading.Lock()
 
     def newest_first(self) -> list[Query]:
@@ -76,6 +77,7 @@ class QueryLog:
         )  # fmt: skip
         with self._lock:
             self._queries.append(query)
+            self.counts[query.user_name] += 1
         try:
             yield query
         except SnowflakeError as error:

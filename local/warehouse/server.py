@@ -283,5 +283,6 @@ class Server:
                 "task_history": history,
                 "locks": self.account.locks.held(),
                 "sessions": len(self._tokens),
+                "statements": dict(self.account.queries.counts),
             }
         )

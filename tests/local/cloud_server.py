@@ -60,7 +60,8 @@ class CloudServer:
         )
         config = Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=60)
         settings = {"endpoint_url": self.endpoint, "verify": str(self.bundle), "region_name": REGION, "config": config}
-        return SESSION.client(service, **(settings | keys | options))
+        make: Any = SESSION.client
+        return make(service, **(settings | keys | options))
 
     def deploy(self, name: str, resources: dict[str, Any], **outputs: Any) -> dict[str, str]:
         """Create or update a stack and give its outputs. Raises StackFailed with the reasons in its events."""
