@@ -76,6 +76,7 @@ class ReportServiceStack(cdk.Stack):
         self._secrets.worker_login.grant_login(worker.task_role)
         self.bucket.grant_write(worker.task_role)
         if environment.mail:
+            self.bucket.grant_read(worker.task_role)  # to attach the file, by whichever worker sends it
             _grant_mail(worker.task_role, environment.mail.sender)
         return worker
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import aws_cdk as cdk
+import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_iam as iam
 
@@ -65,10 +66,17 @@ def test_a_bucket_that_goes_with_its_stack_is_emptied_first(stack: cdk.Stack, te
     made.all_resources("AWS::S3::Bucket", {"DeletionPolicy": "Delete"})
 
 
-def test_a_writer_may_upload_reports_and_nothing_else(stack: cdk.Stack, template: Synthesise) -> None:
-    writer = iam.Role(stack, "Writer", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-    ReportBucket(stack, "Reports").grant_write(writer)
+@pytest.mark.parametrize(
+    ("grant", "actions"),
+    [("grant_write", ["s3:AbortMultipartUpload", "s3:PutObject"]), ("grant_read", "s3:GetObject")],
+)
+def test_a_grant_is_for_reports_and_nothing_else(
+    stack: cdk.Stack, template: Synthesise, grant: str, actions: object
+) -> None:
+    grantee = iam.Role(stack, "Grantee", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+    getattr(ReportBucket(stack, "Reports"), grant)(grantee)
     [policy] = template().find_resources("AWS::IAM::Policy").values()
     [statement] = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert sorted(statement["Action"]) == ["s3:AbortMultipartUpload", "s3:PutObject"]
+    given = statement["Action"]
+    assert (sorted(given) if isinstance(given, list) else given) == actions
     assert statement["Resource"]["Fn::Join"][1][1] == "/reports/*"

@@ -57,9 +57,14 @@ class ReportBucket(Construct):
 
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` upload under ``reports/``; it can neither read nor list nor delete."""
+        return self._grant(grantee, "s3:PutObject", "s3:AbortMultipartUpload")
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let ``grantee`` read what is under ``reports/``; it cannot list."""
+        return self._grant(grantee, "s3:GetObject")
+
+    def _grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
         reports = self.bucket.arn_for_objects(f"{self.PREFIX}*")
         if isinstance(grantee, Construct):
             acknowledge_pattern(grantee, reports, "Every report is an object of its own under this prefix.")
-        return iam.Grant.add_to_principal(
-            grantee=grantee, actions=["s3:PutObject", "s3:AbortMultipartUpload"], resource_arns=[reports]
-        )
+        return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[reports])

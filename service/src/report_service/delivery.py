@@ -22,7 +22,7 @@ from report_service.requests import finished_request
 from report_service.storage import Storage
 
 _TRIES = 8
-_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds between tries; the last is an hour after the first, or so
+_FIRST_PAUSE = 10.0  # seconds between tries, then twice as many: the last is 21 minutes after the first
 
 
 class DeliveryError(Exception):
@@ -147,7 +147,7 @@ def _record(ledger: DeliveryLedger, due: Due, token: str, error: DeliveryError) 
     if isinstance(error, NoAnswerError):
         ledger.uncertain(due, token, error.code, message)
     elif error.retry and tries < _TRIES:
-        delay = min(_FIRST_PAUSE * 2 ** min(due.attempts, 20), _LONGEST_PAUSE)
+        delay = _FIRST_PAUSE * 2**due.attempts
         ledger.retry(due, token, error.code, message, delay_seconds=delay)
     else:
         ledger.failed(due, token, error.code, message)
