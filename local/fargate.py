@@ -8,6 +8,7 @@ the interpreter of .venv-service, which holds what the image holds. Any other im
 from __future__ import annotations
 
 import ctypes
+import datetime
 import json
 import logging
 import os
@@ -180,6 +181,7 @@ class Runner:
             "arn": task["taskArn"],
             "group": task.get("group", ""),
             "pid": process.pid,
+            "started_at": datetime.datetime.now(datetime.UTC).isoformat(),  # ECS's own has whole seconds only
             "port": int(port["PORT"]) if port else None,
             "log": str(output),
         }

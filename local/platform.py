@@ -322,7 +322,7 @@ class Platform:
         return None
 
     def tasks(self) -> list[dict[str, Any]]:
-        """The tasks that run as processes now: arn, family, service, pid, port, log."""
+        """The tasks that run as processes now: name, arn, group, pid, started_at (UTC), port, log."""
         file = self.folder / "run" / "tasks.json"
         if not file.exists() or not self.fargate.process():
             return []

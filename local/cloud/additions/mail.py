@@ -1,4 +1,4 @@
-"""Mails that SES accepted, kept whole so that tests and people can read them."""
+"""Who may send mails, and the mails that SES accepted, kept whole so that tests and people can read them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,37 @@ INBOX = "/_ministack/ses/messages"
 
 
 def apply() -> None:
-    """ministack keeps a raw mail's subject and text only, AWS sends it whole: `INBOX` shows it as `Raw` (base64)."""
+    """ministack keeps a raw mail's subject and text only, AWS sends it whole: `INBOX` shows it as `Raw` (base64).
+
+    It authorizes sending against `*`, AWS against the sender's identity, with the condition key ses:FromAddress; a raw
+    mail is ses:SendRawEmail.
+    """
     from ministack import app
+    from ministack.core.responses import get_account_id
     from ministack.services import ses_v2
+
+    @replaces(app, "_enforce_ses_v2", "method path headers body query_params request_id")
+    def enforce(
+        original: Any,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query_params: dict[str, Any],
+        request_id: str,
+    ) -> Any:
+        request = _request(body) if method == "POST" and path.endswith("/outbound-emails") else {}
+        sender = str(request.get("FromEmailAddress", "")).rpartition("<")[2].rstrip(">")
+        if not sender or not app.AUTH:
+            return original(method, path, headers, body, query_params, request_id)
+        action = "ses:SendRawEmail" if "Raw" in request.get("Content", {}) else "ses:SendEmail"
+        identity = sender if sender in ses_v2._identities else sender.rpartition("@")[2]
+        region = app.extract_region(headers, query_params)
+        arn = f"arn:aws:ses:{region}:{get_account_id()}:identity/{identity}"
+        context = {"ses:fromaddress": sender}
+        return app._enforce_data_plane(
+            "sesv2", action, headers, query_params, request_id, arn, service_context=context, named_resource=arn
+        )
 
     @replaces(ses_v2, "handle_request", "method path headers body query_params")
     async def handle_request(
@@ -38,6 +66,14 @@ def apply() -> None:
             for message in messages:
                 message["Raw"] = whole.get(message["MessageId"])
         return answer[0], answer[1], json.dumps(shown).encode()
+
+
+def _request(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return {}  # SES itself refuses it
+    return request if isinstance(request, dict) else {}
 
 
 def _raw_mails(ses: Any) -> dict[str, str]:
