@@ -24,9 +24,12 @@ down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
 ##@ Check it
-.PHONY: test lint format snapshots bench
+.PHONY: test soak lint format snapshots bench
 test: setup lint ## all checks and all tests
 	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
+soak: setup ## the long form of the tests that kill, break and fuzz: about an hour
+	SNOWGATE_SOAK=1 $(BIN)/pytest -q -m soak --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup ## ruff, types, SQL
 	$(BIN)/ruff check .

@@ -12,6 +12,8 @@ RECORD = """SELECT KIND, NAME, KEPT, FILE_NAME, POSITION, FACTS, GRANTS, SETTLED
 ORDER BY FILE_NAME, POSITION"""
 
 
+SOAK = os.environ.get("SNOWGATE_SOAK") == "1"
+
 # Each integration has its own.
 EXTERNAL_ID = r"LOCAL_SFCRole=[^\\\"]+"
 
@@ -37,6 +39,11 @@ class Killer:
     def close(self):
         self._process.stdin.close()
         self._process.wait(10)
+
+
+def sampled(count, every):
+    """After which statements of `count` a deploy is killed: one of so many, and each of the last six; in a soak all."""
+    return [after for after in range(1, count + 1) if SOAK or after % every == 0 or after > count - 6]
 
 
 def create_events(system):
