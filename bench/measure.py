@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import subprocess
@@ -15,14 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure against its target and beside its rival; the target is the largest value allowed, in `unit`."""
+    """One figure beside its rival and against its target: the largest value allowed, in `unit`, or None if none is."""
 
     name: str
     value: float
     unit: str
     rival: str
     rival_value: float
-    target: float
+    target: float | None
 
     def record(self) -> dict[str, object]:
         """The object that bench/results.json holds for it."""
@@ -33,7 +34,7 @@ class Measurement:
             "rival": f"{self.rival}: {self.rival_value:.3g} {self.unit}",
             "ratio": round(self.value / self.rival_value, 2),
             "target": self.target,
-            "holds": self.value <= self.target,
+            "holds": self.target is None or self.value <= self.target,
         }
 
 
@@ -49,3 +50,8 @@ def seconds(command: Sequence[str | Path], environment: dict[str, str], folder: 
 def median(values: Sequence[float]) -> float:
     """The median, which a neighbour's short burst of work does not move."""
     return statistics.median(values)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share (0 to 1) of all values does not exceed: always one of them."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import json
 import math
 import os
@@ -44,6 +45,8 @@ class Demand(NamedTuple):
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway's POST /trigger, an EventBridge rule or a schedule; the latter two ask for one worker."""
+    # The log alone tells how long a wake-up was on its way: when it was asked for, came here, raised the count.
+    _say("info", event="wake.received", requested=_requested(event))
     if not _is_request(event):
         return _wake([Demand(0, 1, 0)])
     try:
@@ -52,7 +55,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         return _reply(400, {"error": str(error)})
     except (ServiceMissing, ClientError, BotoCoreError) as error:
         # Snowflake shows this body in its error message; API Gateway's own 502 would hide the cause.
-        print(json.dumps({"level": "error", "message": str(error)}))
+        _say("error", event="wake.failed", message=str(error))
         return _reply(500, {"error": str(error)})
 
 
@@ -90,6 +93,7 @@ def raise_desired_count(ecs: Any, cluster: str, service: str, count: int, pause:
         if current >= count:
             break
         ecs.update_service(cluster=cluster, service=service, desiredCount=count)
+        _say("info", event="count.raised", service=service, before=current, desired=count)
         pause(SETTLE_SECONDS)
         current = _desired_count(ecs, cluster, service)
     return was
@@ -125,7 +129,7 @@ def _wake(demands: list[Demand]) -> dict[str, Any]:
     cluster, service = os.environ["CLUSTER"], os.environ["SERVICE"]
     was = raise_desired_count(_ecs(), cluster, service, count, time.sleep)
     result = {"desired": max(count, was), "was": was}
-    print(json.dumps({"level": "info", "service": service, "rows": [list(row) for row in demands], **result}))
+    _say("info", event="wake.answered", service=service, rows=[list(row) for row in demands], **result)
     return _reply(200, {"data": [[demand.row, result] for demand in demands]})
 
 
@@ -135,6 +139,24 @@ def _desired_count(ecs: Any, cluster: str, service: str) -> int:
         if described["status"] == "ACTIVE":
             return int(described["desiredCount"])
     raise ServiceMissing(f"Cluster {cluster} has no active service {service}: deploy the worker's stack first.")
+
+
+def _requested(event: dict[str, Any]) -> str | None:
+    """When API Gateway got the request; None for a rule or a schedule."""
+    context = event.get("requestContext")
+    milliseconds = context.get("requestTimeEpoch") if isinstance(context, dict) else None
+    if not isinstance(milliseconds, int):
+        return None
+    return _text(datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC))
+
+
+def _say(level: str, **fields: Any) -> None:
+    """One line of the log, with the time of this moment: CloudWatch's own may be that of the whole batch of lines."""
+    print(json.dumps({"time": _text(datetime.datetime.now(datetime.UTC)), "level": level, **fields}))
+
+
+def _text(time: datetime.datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_request(event: dict[str, Any]) -> bool:
