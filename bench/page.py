@@ -1,0 +1,40 @@
+"""docs/performance.md out of the results of the last `make bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.measure import ROOT
+
+PAGE = ROOT / "docs" / "performance.md"
+HEAD = """# Performance
+
+Written by `make bench`; do not edit. One run on one machine of 2 cores, with everything on it: the workers, the
+stand-in of AWS and the stand-in of Snowflake, which is one process with one interpreter. A ratio compares two figures
+of that run; the seconds are this machine's, not Snowflake's or Fargate's. A target is the largest value allowed.
+
+- **Finished rows** are neither archived nor clustered: looks and claims name the states they want, and Snowflake prunes
+  micro-partitions by STATUS. What a million of them cost is measured on the stand-in, whose engine prunes alike.
+- **Several workers** are compared with a linear gain. Where the stand-in is busy for all of a core it is what limits
+  them, not the queue: it needs most of that for the reports' own queries.
+- **A wake-up** is cut into hops: *stream* until the task starts (the stand-in looks once a second), *task* until API
+  Gateway has the call, *API* until the Lambda runs, *Lambda* until the count is raised, *start* until the task's
+  process is there, *claim* until it has the row (imports, login, first look). Fargate's own start, half a minute or so,
+  is not in it.
+
+| measured | value | rival | ratio | target | holds |
+|---|---|---|---|---|---|
+"""
+
+
+def text(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return the whole page."""
+    return HEAD + "".join(_row(result) for result in results)
+
+
+def _row(result: Mapping[str, Any]) -> str:
+    value = f"{result['value']:g} {result['unit']}".strip()
+    target = "" if result["target"] is None else f"{round(result['target'], 3):g}"
+    holds = "" if result["target"] is None else "yes" if result["holds"] else "**no**"
+    return f"| {result['name']} | {value} | {result['rival']} | {result['ratio']} | {target} | {holds} |\n"
