@@ -10,7 +10,9 @@ USE SCHEMA {{ database }}.{{ config_schema }};
 -- worker's lease ran out (or is longer than any worker takes one), and when its status is nonsense (the worker then
 -- says so in the row). A cron without RUN_AT counts at once: the worker plans it, that is, sets RUN_AT. A finished
 -- report whose recipients wait counts as one. LOST and DELIVERIES are parts of PENDING.
--- Finished rows are left out first, so that their micro-partitions need not be read.
+-- Finished rows are left out first, in words that let Snowflake prune: PENDING and PROCESSING sort after the other states,
+-- so a micro-partition of finished rows, all with FINISHED_AT, need not be read. A status that nobody knows and that
+-- sorts among them ('DONE') is told apart by FINISHED_AT.
 -- COPY GRANTS: a running worker never finds the view closed.
 CREATE OR REPLACE VIEW V_QUEUE_DEMAND COPY GRANTS AS
 WITH REQUESTS AS (
@@ -24,7 +26,9 @@ WITH REQUESTS AS (
       COALESCE(NOT_BEFORE, CREATED_AT, SYSDATE())
     ) AS DUE_AT
   FROM REPORT_CONFIG
-  WHERE STATUS IS NULL OR STATUS NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')
+  WHERE
+    STATUS > 'FAILED' OR STATUS < 'CANCELLED' OR STATUS IS NULL
+    OR (FINISHED_AT IS NULL AND STATUS NOT IN ('COMPLETED', 'FAILED', 'CANCELLED'))
 ),
 WORK AS (
   SELECT

@@ -7,15 +7,13 @@ import hashlib
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 
 import pytest
+from fleet import Fleet
 from ses_mailbox import Mailbox
 
-from local.cloud.accounts import OPERATOR
 from tests import sql_lint
 
 SOAK = os.environ.get("SNOWGATE_SOAK") == "1"
@@ -38,40 +36,6 @@ SELECT (SELECT COUNT(*) FROM REPORT_CONFIG WHERE STATUS IN ('PENDING', 'PROCESSI
      + (SELECT COUNT(*) FROM REPORT_DELIVERY WHERE STATUS IN ('PENDING', 'SENDING'))"""
 
 
-class Fleet:
-    """Worker processes; one that is killed is replaced."""
-
-    def __init__(self, environment, folder):
-        self.environment = environment
-        self.folder = folder
-        self.processes = []
-        self.logs = []
-
-    def start(self):
-        log = self.folder / f"worker-{len(self.logs)}"
-        with log.open("w") as output:
-            command = [sys.executable, "-m", "report_service", "worker"]
-            environment = self.environment | {"HEALTH_FILE": f"{log}.alive"}
-            self.processes.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT))
-        self.logs.append(log)
-
-    def kill_one(self, chance):
-        process = self.processes.pop(chance.randrange(len(self.processes)))
-        process.kill()
-        process.wait()
-        self.start()
-
-    def stop(self):
-        for process in self.processes:
-            process.terminate()
-        return [process.wait(20) for process in self.processes]
-
-    def end(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def mailbox():
     made = Mailbox()
@@ -81,31 +45,7 @@ def mailbox():
 
 @pytest.fixture
 def fleet(cloud, snowflake_account, mailbox, tmp_path):
-    secret = cloud.client("secretsmanager").create_secret(
-        Name="killed-workers", SecretString=json.dumps(snowflake_account.secret())
-    )
-    cloud.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    made = Fleet(
-        {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": cloud.endpoint,
-            "AWS_ENDPOINT_URL_SESV2": mailbox.url,
-            "AWS_CA_BUNDLE": str(cloud.bundle),
-            "AWS_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": OPERATOR.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": OPERATOR.secret_access_key,
-            "SNOWFLAKE_SECRET_ARN": secret["ARN"],
-            "REPORT_BUCKET": BUCKET,
-            "MAIL_SENDER": "reports@example.com",
-            "REPORTS_PER_TASK": "5",
-            "POLL_SECONDS": "0.3",
-            "LEASE_SECONDS": "6",
-            "DELIVERY_LEASE_SECONDS": "6",
-            "STOP_SECONDS": "10",
-            "TMPDIR": str(tmp_path),
-        },
-        tmp_path,
-    )
+    made = Fleet(cloud, snowflake_account, BUCKET, tmp_path, AWS_ENDPOINT_URL_SESV2=mailbox.url)
     yield made
     made.end()
 
@@ -124,7 +64,8 @@ def test_whatever_is_killed_every_report_ends_once_and_no_recipient_is_told_twic
     began, kills, next_kill = time.monotonic(), 0, time.monotonic() + 2.5
     while ((left := int(warehouse.rows(OPEN)[0][0])) or kills < 2) and time.monotonic() < began + SECONDS:
         if time.monotonic() >= next_kill and left and kills < KILLS:
-            fleet.kill_one(chance)
+            fleet.kill(chance.choice(fleet.processes))
+            fleet.start()
             kills += 1
             next_kill = time.monotonic() + chance.uniform(0.5, 6)
         time.sleep(0.2)
@@ -169,7 +110,7 @@ def test_whatever_is_killed_every_report_ends_once_and_no_recipient_is_told_twic
         f"failed {dict(failed)}, attempts {dict(attempts)}; {len(expected)} recipients, ledger {dict(by_status)}, "
         f"e-mails {len(mailbox.sent)}"
     )
-    assert not [log.name for log in fleet.logs if "Traceback" in log.read_text()]
+    assert fleet.tracebacks() == []
 
 
 def snowflake_rows(account, query):

@@ -47,6 +47,7 @@ CASES = {
     "a failed row is done": ({"STATUS": "'FAILED'"}, (0, 0, False)),
     "a cancelled row is done": ({"STATUS": "'CANCELLED'", "RUN_AT": FUTURE}, (0, 0, False)),
     "a status that nobody knows is claimable": ({"STATUS": "'pending!'"}, (1, 0, False)),
+    "one among the finished ones is too": ({"STATUS": "'DONE'"}, (1, 0, False)),
     "no status is claimable": ({"STATUS": "NULL"}, (1, 0, False)),
     "a row without its times is due": ({"CREATED_AT": "NULL"}, (1, 0, False)),
 }

@@ -135,7 +135,7 @@ class Delivery:
         if due.produced.bytes <= self._attachment_bytes:
             path = folder / f"{request.report.name}.{renderer.extension}"
             try:
-                self._storage.fetch(due.produced.location, path)
+                self._storage.fetch(due.produced.location, path, sha256=due.produced.sha256)
             except ReportError as error:
                 raise DeliveryError(error.code, error.message, retry=error.retry) from error
         return Parcel(facts, due.produced, path, renderer.media_type)

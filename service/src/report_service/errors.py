@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from enum import StrEnum
 
@@ -34,6 +35,8 @@ class ErrorCode(StrEnum):
     UPLOAD_FAILED = "UPLOAD_FAILED"
     FILE_UNAVAILABLE = "FILE_UNAVAILABLE"
     TOO_MANY_ROWS = "TOO_MANY_ROWS"
+    OUT_OF_DISK = "OUT_OF_DISK"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
     LEASE_LOST = "LEASE_LOST"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
@@ -66,6 +69,22 @@ class KeyTakenError(Exception):
     def __init__(self, key: str, columns: list[str]) -> None:
         super().__init__(f"{key} is the key of a request with another {', '.join(columns)}.")
         self.columns = columns
+
+
+def exhaustion(error: BaseException) -> ReportError | None:
+    """Return what to tell if `error`, or what it came from, means that the task has no disk or memory left."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError):
+            message = "The task has too little memory for this report; narrow it, or give the worker more memory_mib."
+            return ReportError(ErrorCode.OUT_OF_MEMORY, message)
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            message = (
+                f"The task has no space left on its disk for this report: {cause}. Narrow it, or run fewer at once."
+            )
+            return ReportError(ErrorCode.OUT_OF_DISK, message)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def encodable(text: str) -> str:

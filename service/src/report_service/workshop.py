@@ -10,7 +10,7 @@ from pathlib import Path
 from report_service import log
 from report_service.attempt import Attempt, HandedBackError
 from report_service.catalogue import Catalogue
-from report_service.errors import ErrorCode, LeaseLostError, ReportError, RequestError
+from report_service.errors import ErrorCode, LeaseLostError, ReportError, RequestError, exhaustion
 from report_service.queue.outcome import Outcome, completed, failed, planned, released, retried
 from report_service.queue.rows import Claim, Produced
 from report_service.renderers import facts_of, renderer_for, resolve_columns
@@ -47,6 +47,8 @@ class Workshop:
         except ReportError as error:
             return self._refused(claim, error)
         except Exception as error:  # noqa: BLE001 - one report's bug must not stop the others; the row says what it was
+            if known := exhaustion(error):
+                return self._refused(claim, known)
             log.error("report.internal_error", error, config_id=claim.config_id)
             reason = f"A fault of the report service, not of the request: {type(error).__name__}: {error}"
             return self._refused(claim, ReportError(ErrorCode.INTERNAL_ERROR, reason))
