@@ -1,5 +1,6 @@
 """From a finished row to its recipients: each at most once, whatever SES and this worker do."""
 
+import itertools
 import json
 
 import pytest
@@ -39,8 +40,8 @@ def deliver(catalogue, s3, ledger):
         channels = {"email": EmailChannel(ses, sender=sender)}
         delivery = Delivery(catalogue, Storage(s3, BUCKET), channels, attachment_bytes=attachment_bytes)
         token, dues = ledger.claim(50)
-        if dues:
-            delivery.deliver(ledger, token, dues, **options)
+        for _, group in itertools.groupby(dues, key=lambda due: due.config_id):
+            delivery.deliver(ledger, token, list(group), **options)
         return len(dues)
 
     return one_round
@@ -227,3 +228,18 @@ def test_a_stopping_worker_begins_no_other_delivery(warehouse, finished, deliver
     deliver(client, stopping=lambda: len(client.sent) == 1)
     assert client.sent == ["a@example.com"]
     assert [entry[1] for entry in ledger_rows(warehouse)] == ["SENT", "PENDING"]
+
+
+def test_a_row_of_nonsense_in_the_ledger_keeps_nobody_waiting(warehouse, finished, deliver, cloud):
+    warehouse.change("INSERT INTO REPORT_DELIVERY (CHANNEL, RECIPIENT) SELECT 'email', 'x@example.com'")
+    finished("a", "b")
+    warehouse.change("UPDATE REPORT_DELIVERY SET CHANNEL = 'pigeon' WHERE RECIPIENT = 'b@example.com'")
+    client = answering(cloud, lambda _: None)
+    for _ in range(2):
+        deliver(client)
+    assert client.sent == ["a@example.com"]
+    assert [entry[1:4] for entry in ledger_rows(warehouse)] == [
+        ("FAILED", 1, "NO_FILE"),
+        ("SENT", 1, None),
+        ("FAILED", 1, "UNKNOWN_CHANNEL"),
+    ]

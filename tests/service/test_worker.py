@@ -11,6 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from faulty_proxy import FaultyProxy
 from service_rows import insert, row
 
 from local.cloud.accounts import OPERATOR
@@ -171,6 +172,29 @@ def test_a_worker_makes_what_waits_sets_its_alarm_clock_and_goes_to_sleep(wareho
     assert until(lambda: row(warehouse, last)["STATUS"] == "COMPLETED"), worker.log.read_text()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(10) == 0
+    assert "Traceback" not in worker.log.read_text()
+
+
+@pytest.mark.parametrize("service", ["ECS", "SCHEDULER"])
+def test_a_worker_goes_to_sleep_when_what_it_needs_for_that_is_back(warehouse, start, ecs, cloud, service):
+    ecs.update_service(cluster=CLUSTER, service=SERVICE, desiredCount=1)
+    due = datetime.datetime.now(datetime.UTC).replace(tzinfo=None, microsecond=0) + datetime.timedelta(hours=2)
+    insert(warehouse, REPORT_NAME="pricing_summary", TRIGGER_TYPE="SCHEDULED", RUN_AT=due)
+    proxy = FaultyProxy(cloud.endpoint, str(cloud.bundle))
+    proxy.fault = lambda request: ("status", 503)
+    try:
+        worker = start("worker", **{f"AWS_ENDPOINT_URL_{service}": proxy.url})
+        assert until(lambda: "worker.round_failed" in worker.log.read_text()), worker.log.read_text()
+        assert desired(ecs) == 1  # no alarm clock, no sleep
+        made = insert(warehouse, REPORT_NAME="pricing_summary", OUTPUT_FORMAT="CSV")
+        assert until(lambda: row(warehouse, made)["STATUS"] == "COMPLETED", 40), worker.log.read_text()
+        proxy.fault = lambda request: None
+        assert until(lambda: desired(ecs) == 0, 40), worker.log.read_text()
+    finally:
+        proxy.close()
+    rings = cloud.client("scheduler").get_schedule(Name="worker-tests")["ScheduleExpression"][3:-1]
+    assert due <= datetime.datetime.fromisoformat(rings) <= due + datetime.timedelta(seconds=1)
+    assert worker.poll() is None
     assert "Traceback" not in worker.log.read_text()
 
 

@@ -110,7 +110,7 @@ class Delivery:
                 try:
                     if problem:
                         raise problem
-                    self._channels[due.channel](parcel, due.recipient)
+                    self._channel(due)(parcel, due.recipient)
                 except DeliveryError as error:
                     _record(ledger, due, token, error)
                 except Exception as error:  # noqa: BLE001 - a fault in one channel keeps no other recipient waiting
@@ -119,6 +119,12 @@ class Delivery:
                 else:
                     ledger.sent(due, token)
                     log.info("delivery.sent", channel=due.channel, **_ids(due))
+
+    def _channel(self, due: Due) -> Channel:
+        if due.channel not in self._channels:
+            allowed = ", ".join(self._channels)
+            raise DeliveryError("UNKNOWN_CHANNEL", f"The channel is {due.channel!r}; allowed: {allowed}.")
+        return self._channels[due.channel]
 
     def _parcel(self, due: Due, folder: Path) -> Parcel:
         if due.produced is None or due.made_at is None:

@@ -69,7 +69,7 @@ def _due(row: tuple[Any, ...]) -> Due:
     produced = Produced(location, int(rows or 0), int(size or 0), digest or "") if location else None
     return Due(
         int(delivery_id),
-        int(config_id),
+        int(config_id or 0),  # a row that somebody put in by hand has perhaps no report
         channel,
         recipient,
         int(attempts or 0),
