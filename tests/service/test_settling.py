@@ -143,3 +143,15 @@ def test_lanes_wait_while_too_many_outcomes_do(warehouse, scene, monkeypatch):
     thread.join(20)
     assert len(put) == 350
     scene.wait(20)
+
+
+def test_what_fails_after_the_entry_ends_no_thread(warehouse, scene, monkeypatch):
+    first, second = claims(warehouse, scene.queue, 2)
+    told = scene.settling._on_settled
+    monkeypatch.setattr(scene.settling, "_on_settled", lambda outcomes: 1 / 0)
+    scene.put(first)
+    scene.wait()
+    monkeypatch.setattr(scene.settling, "_on_settled", told)
+    scene.put(second)
+    scene.wait()
+    assert [row(warehouse, claim.config_id)["STATUS"] for claim in (first, second)] == ["COMPLETED"] * 2

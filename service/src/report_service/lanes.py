@@ -53,7 +53,10 @@ class Lanes:
             self._waiting = collections.deque(work for work in self._waiting if work.since > before)
             self._changed.notify_all()
         for work in late:
-            work.give_back()
+            try:
+                work.give_back()
+            except Exception as error:  # noqa: BLE001 - the others can still be given back
+                log.error("lane.not_given_back", error)
         return len(late)
 
     def wait_until_empty(self, deadline: float) -> bool:

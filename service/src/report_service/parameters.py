@@ -129,7 +129,7 @@ def _by_name(
     for name, value in sorted(given.items()):
         lower = name.lower()
         if lower in by_name:
-            wrong.append((name, f"Parameter {lower[:60]!r} is given twice; once is allowed."))
+            wrong.append((lower, f"Parameter {lower[:60]!r} is given twice; once is allowed."))
         elif lower not in allowed:
             near = difflib.get_close_matches(lower, allowed, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""

@@ -75,7 +75,12 @@ class Settling:
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            self._enter(batch)
+            try:
+                self._enter(batch)
+            except Exception as error:  # noqa: BLE001 - without this thread no report would end any more
+                log.error("settling.internal_error", error)
+            finally:
+                self._let_go(batch)
 
     def _next_batch(self) -> list[tuple[Attempt, Outcome]]:
         with self._changed:
@@ -105,15 +110,22 @@ class Settling:
                     self._abandon(batch, error)
                     return
                 log.error("settling.failed", error, outcomes=len(batch), pause_seconds=pause)
-                self._ending.wait(pause)
+                self._pause(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 break
         gone = {id(outcome) for outcome in lost}
         for _, outcome in batch:
             _tell(outcome, held=id(outcome) not in gone)
-        self._let_go(batch)
+        self._let_go(batch)  # before anybody looks again
         self._on_settled([outcome for _, outcome in batch if id(outcome) not in gone])
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, though not longer than a stop of the worker takes to begin; from then on the whole time."""
+        if self._ending.is_set():
+            time.sleep(min(seconds, _FIRST_PAUSE))
+        else:
+            self._ending.wait(seconds)
 
     def _abandon(self, batch: list[tuple[Attempt, Outcome]], error: Exception) -> None:
         """Without a heartbeat their leases run out, and the rows come back."""

@@ -303,10 +303,7 @@ class Worker:
     def _hand_back(self, deadline: float) -> None:
         """Release what is still at work; what a thread is stuck with is fenced off by it."""
         self._hurry.set()
-        try:
-            self.lanes.withdraw()
-        except SnowflakeError as error:
-            log.error("worker.deliveries_left", error)
+        self.lanes.withdraw()
         for attempt in self._heartbeat.attempts():
             attempt.stop(self._queue.cancel_queries)
         if not self.lanes.wait_until_empty(deadline):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 
 from report_service.catalogue import Catalogue
-from report_service.errors import KeyTakenError
+from report_service.errors import ErrorCode, KeyTakenError, RequestError
 from report_service.parameters import check_parameters
 from report_service.queue.report_queue import ReportQueue
 from report_service.queue.rows import Job, NewJob
@@ -138,12 +138,24 @@ def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucke
 def _new_job(request: JobRequest, catalogue: Catalogue) -> NewJob:
     """Check a request as the worker would, so that the caller hears at once what is wrong."""
     report = catalogue.find(request.job_type)
-    data = {name.lower(): value for name, value in request.input_data.items()}
+    data = _by_name(request.input_data)
     output = check_format(data.pop("format", None), report)
     recipients = check_recipients(data.pop("recipients", None))
     check_parameters(report.definition.parameters, data, report.name)
     listed = [{"channel": recipient.channel, "to": recipient.address} for recipient in recipients]
     return NewJob(request.job_id, report.name, output.value, request.source, data, listed)
+
+
+def _by_name(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values by lower-case name; raises RequestError for two of one name, of which only one would count."""
+    by_name: dict[str, Any] = {}
+    for name, value in given.items():
+        lower = name.lower()
+        if lower in by_name:
+            message = f"input_data has {lower[:60]!r} twice, names count in any case; once is allowed."
+            raise RequestError(ErrorCode.INVALID_PARAMETER, message, field=lower)
+        by_name[lower] = value
+    return by_name
 
 
 def _accepted(job: Job, new: bool, bucket: str) -> JobAccepted:
