@@ -35,7 +35,7 @@ def test_success_commits_and_nothing_else():
     session = Session(None)
     with session.transaction():
         session.change("UPDATE")
-    assert session.noted == ["BEGIN", "UPDATE", "COMMIT"]
+    assert session.noted == ["UPDATE", "COMMIT"]
 
 
 def test_a_transaction_that_took_too_long_is_rolled_back_in_place_of_its_commit(snowflake_account, warehouse):
@@ -49,4 +49,24 @@ def test_a_transaction_that_took_too_long_is_rolled_back_in_place_of_its_commit(
             add(0.6)
         assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(0,)]
         add(0)
+    assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(1,)]
+
+
+def test_what_comes_after_somebody_ended_the_transaction_does_not_stay(snowflake_account, warehouse):
+    """A statement that was long on its way would else be committed by itself, without those before it."""
+    insert = "INSERT INTO REPORT_CONFIG (REPORT_NAME) SELECT 'a'"
+
+    def add():
+        with slow.transaction():
+            slow.change(insert)
+            ((number, *_),) = warehouse.rows("SHOW TRANSACTIONS")
+            warehouse.rows(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
+            time.sleep(0.6)
+            slow.change(insert)
+
+    with snowflake_account.warehouse("slow", transaction_seconds=0.5) as slow:
+        with pytest.raises(TransactionTooLongError):
+            add()
+        assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(0,)]
+        slow.change(insert)  # by itself it is committed
     assert warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG") == [(1,)]

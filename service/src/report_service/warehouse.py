@@ -37,7 +37,9 @@ class Warehouse:
     """One session of one thread. Values are always bound by the server (`?`), never written into the text.
 
     A statement waits `lock_seconds` for another transaction's rows. A transaction that has taken `transaction_seconds`
-    is rolled back in place of its COMMIT: others may have taken it for a dead session's and ended it.
+    is rolled back in place of its COMMIT: others may have taken it for a dead session's and ended it. Autocommit is off
+    for the same reason: what comes after such an end would else stay, alone. With `autocommit` a session saves the
+    COMMIT of single changes, and has no transactions.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Warehouse:
         login_seconds: int = 20,
         lock_seconds: int = 10,
         transaction_seconds: float = 20,
+        autocommit: bool = False,
     ) -> None:
         self._secret = secret
         self._database = database
@@ -58,8 +61,10 @@ class Warehouse:
         self._login_seconds = login_seconds
         self._lock_seconds = lock_seconds
         self._transaction_seconds = transaction_seconds
+        self._autocommit = autocommit
         self._connection: Any = None
         self._in_transaction = False
+        self._begun = False  # something of the transaction is done
 
     def open(self) -> None:
         """Log in now, not with the first statement; raises Snowflake's error."""
@@ -75,8 +80,11 @@ class Warehouse:
         return self._run(lambda cursor: list(cursor.execute(sql, tuple(values) or None).fetchall()))
 
     def change(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Run a statement that changes rows and return how many it changed."""
-        return self._run(lambda cursor: int(cursor.execute(sql, tuple(values) or None).rowcount or 0))
+        """Run a statement that changes rows and return how many it changed; outside a transaction it is committed."""
+        count = self._run(lambda cursor: int(cursor.execute(sql, tuple(values) or None).rowcount or 0))
+        if not self._in_transaction and not self._autocommit:
+            self._run(lambda cursor: cursor.execute("COMMIT"))
+        return count
 
     @contextmanager
     def batches(
@@ -103,19 +111,20 @@ class Warehouse:
 
         Raises TransactionTooLongError in place of a COMMIT that comes too late.
         """
-        begun = time.monotonic()
-        self.change("BEGIN")
-        self._in_transaction = True
+        if self._autocommit:
+            raise RuntimeError("A session with autocommit has no transactions.")
+        started = time.monotonic()
+        self._in_transaction, self._begun = True, False
         try:
             yield
-            if time.monotonic() - begun > self._transaction_seconds:
+            if time.monotonic() - started > self._transaction_seconds:
                 raise TransactionTooLongError(f"The transaction took more than {self._transaction_seconds:g} s.")
             self.change("COMMIT")
         except BaseException:
-            self._in_transaction = False
             self._roll_back()
             raise
-        self._in_transaction = False
+        finally:
+            self._in_transaction = False
 
     def close(self) -> None:
         """End the session; an error while doing so is logged, for the work is done by then."""
@@ -138,9 +147,11 @@ class Warehouse:
     def _run(self, work: Callable[[Any], Result], *, keep: bool = False) -> Result:
         self._connect()
         try:
-            return self._attempt(work, keep)
+            result = self._attempt(work, keep)
+            self._begun = True
+            return result
         except SnowflakeError as error:
-            if self._in_transaction or not session_is_gone(error):
+            if (self._in_transaction and self._begun) or not session_is_gone(error):
                 raise
             log.warning("warehouse.reconnect", reason=str(error)[:200])
             self.close()
@@ -189,7 +200,7 @@ class Warehouse:
             query_tag=self._query_tag,
             paramstyle="qmark",
             arrow_number_to_decimal=True,  # money must not become a float
-            autocommit=True,
+            autocommit=self._autocommit,
             login_timeout=self._login_seconds,
             # Snowflake's own limit is 12 hours: one dead session with a lock would hold every worker up.
             session_parameters={"LOCK_TIMEOUT": self._lock_seconds},

@@ -46,17 +46,19 @@ def run_worker(settings: WorkerSettings) -> None:
     def ledger(warehouse: Warehouse) -> DeliveryLedger:
         return DeliveryLedger(warehouse, actor=name, lease_seconds=settings.delivery_lease_seconds)
 
-    def session(purpose: str) -> Warehouse:
+    def session(purpose: str, *, autocommit: bool = False) -> Warehouse:
         # Of a lease's half, after which others take a transaction for a dead worker's, ours leave the larger part.
         lock, longest = max(settings.lease_seconds // 12, 2), settings.lease_seconds / 6
-        return open_warehouse(settings, secret, purpose, lock_seconds=lock, transaction_seconds=longest)
+        return open_warehouse(
+            settings, secret, purpose, lock_seconds=lock, transaction_seconds=longest, autocommit=autocommit
+        )
 
     storage = Storage(LateClient("s3"), settings.report_bucket)
     email = EmailChannel(LateClient("sesv2", once=True), sender=settings.mail_sender)
     with (
         session("worker") as main,
         session("settling") as settling,
-        session("heartbeat") as beating,
+        session("heartbeat", autocommit=True) as beating,
     ):
         main.open()
         worker = Worker(
@@ -64,7 +66,7 @@ def run_worker(settings: WorkerSettings) -> None:
             settling_queue=queue(settling),
             ledger=ledger(main),
             open_ledger=ledger,
-            warehouses=Warehouses(lambda: session("report")),
+            warehouses=Warehouses(lambda: session("report", autocommit=True)),
             workshop=Workshop(catalogue, storage, retry_seconds=settings.retry_seconds),
             delivery=Delivery(catalogue, storage, {"email": email}, attachment_bytes=settings.mail_attachment_bytes),
             heartbeat=Heartbeat(queue(beating), lease_seconds=settings.lease_seconds),
