@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from local.warehouse.errors import SnowflakeError, syntax_error
 
@@ -63,6 +64,11 @@ def place(sql: str, offset: int) -> tuple[int, int]:
 
 def tokenize(sql: str) -> list[Token]:
     """All tokens of a text, an END token last. Raises a syntax error for an unclosed string or an unknown sign."""
+    return list(_tokens(sql))
+
+
+@lru_cache(maxsize=16)  # several modules read each statement
+def _tokens(sql: str) -> tuple[Token, ...]:
     tokens: list[Token] = []
     at = 0
     while at < len(sql):
@@ -73,7 +79,7 @@ def tokenize(sql: str) -> list[Token]:
             tokens.append(_token(match))
         at = match.end()
     tokens.append(Token(END, "<EOF>", len(sql), len(sql)))
-    return tokens
+    return tuple(tokens)
 
 
 class Reader:
