@@ -6,6 +6,7 @@ import json
 import time
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 from report_service import log
@@ -80,10 +81,10 @@ class TaskProtection:
         try:
             with _LOCAL.open(request, timeout=_TIMEOUT) as answer:
                 body = json.load(answer)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             log.error("protection.failed", error, wanted=busy)
             return
-        if "protection" not in body:
+        if not isinstance(body, dict) or "protection" not in body:
             log.warning("protection.refused", wanted=busy, answer=body)
             return
         self._protected_at = time.monotonic() if busy else None

@@ -36,8 +36,8 @@ class Lanes:
         with self._changed:
             self._waiting.append(work)
             if self._threads < min(self.count, self._running + len(self._waiting)):
-                self._threads += 1
-                threading.Thread(target=self._run, name=f"lane-{self._threads}", daemon=True).start()
+                threading.Thread(target=self._run, name=f"lane-{self._threads + 1}", daemon=True).start()
+                self._threads += 1  # only now: without memory for a thread there is none
             self._changed.notify_all()
 
     def in_hand(self) -> int:
