@@ -1,5 +1,5 @@
 -- For analysts and operators: ask for a report, cancel one, have one made again.
--- Makes and drops: PROCEDURE {{ database }}.{{ reporting_schema }}.REQUEST_REPORT(VARCHAR, VARIANT, VARCHAR, VARIANT, TIMESTAMP_NTZ, VARCHAR, VARCHAR, VARCHAR, VARCHAR)
+-- Makes and drops: PROCEDURE {{ database }}.{{ reporting_schema }}.REQUEST_REPORT(VARCHAR, VARIANT, VARCHAR, VARIANT, TIMESTAMP_NTZ, VARCHAR, VARCHAR, VARCHAR)
 -- Makes and drops: PROCEDURE {{ database }}.{{ reporting_schema }}.CANCEL_REPORT(NUMBER)
 -- Makes and drops: PROCEDURE {{ database }}.{{ reporting_schema }}.RERUN_REPORT(NUMBER)
 
@@ -39,8 +39,7 @@ CREATE OR REPLACE PROCEDURE REQUEST_REPORT(
     RUN_AT TIMESTAMP_NTZ DEFAULT NULL,
     SCHEDULE_CRON VARCHAR DEFAULT NULL,
     SCHEDULE_TIMEZONE VARCHAR DEFAULT 'UTC',
-    IDEMPOTENCY_KEY VARCHAR DEFAULT NULL,
-    MISSED_RUNS VARCHAR DEFAULT 'RUN_ONCE'
+    IDEMPOTENCY_KEY VARCHAR DEFAULT NULL
 ) COPY GRANTS
   RETURNS VARIANT
   LANGUAGE PYTHON
@@ -56,34 +55,30 @@ import uuid
 
 {{ change() }}
 FORMATS = ("PDF", "EXCEL", "CSV")
-MISSED_RUNS = ("RUN_ONCE", "SKIP")
 SUBMIT = f"""
 MERGE INTO {SCHEMA}.REPORT_CONFIG AS T
 USING (SELECT ? AS GIVEN_KEY, ? AS GIVEN_NAME, ? AS GIVEN_TRIGGER, PARSE_JSON(?) AS GIVEN_PARAMETERS,
               ? AS GIVEN_FORMAT, PARSE_JSON(?) AS GIVEN_RECIPIENTS, TO_TIMESTAMP_NTZ(?) AS GIVEN_TIME,
-              ? AS GIVEN_CRON, ? AS GIVEN_ZONE, ? AS GIVEN_MISSED) AS S
+              ? AS GIVEN_CRON, ? AS GIVEN_ZONE) AS S
 ON T.IDEMPOTENCY_KEY = S.GIVEN_KEY
 WHEN NOT MATCHED THEN INSERT (IDEMPOTENCY_KEY, REPORT_NAME, TRIGGER_TYPE, PARAMETERS, OUTPUT_FORMAT, RECIPIENTS,
-                              RUN_AT, SCHEDULE_CRON, SCHEDULE_TIMEZONE, MISSED_RUNS, SOURCE)
+                              RUN_AT, SCHEDULE_CRON, SCHEDULE_TIMEZONE, SOURCE)
 VALUES (S.GIVEN_KEY, S.GIVEN_NAME, S.GIVEN_TRIGGER, S.GIVEN_PARAMETERS, S.GIVEN_FORMAT, S.GIVEN_RECIPIENTS,
-        S.GIVEN_TIME, S.GIVEN_CRON, S.GIVEN_ZONE, S.GIVEN_MISSED, 'REQUEST_REPORT')"""
+        S.GIVEN_TIME, S.GIVEN_CRON, S.GIVEN_ZONE, 'REQUEST_REPORT')"""
 FOUND = f"""
 SELECT CONFIG_ID, STATUS, REPORT_NAME, OUTPUT_FORMAT, PARAMETERS, RECIPIENTS, SCHEDULE_CRON, SCHEDULE_TIMEZONE
 FROM {SCHEMA}.REPORT_CONFIG WHERE IDEMPOTENCY_KEY = ? ORDER BY CONFIG_ID LIMIT 1"""
 
 
-def run(session, report_name, parameters, output_format, recipients, run_at, cron, zone, key, missed_runs):
+def run(session, report_name, parameters, output_format, recipients, run_at, cron, zone, key):
     parameters, recipients = given(parameters) or {}, given(recipients) or []
     name, output = checked(report_name, parameters, output_format, recipients, key)
     if cron is not None and len(cron.split()) != 5:
         raise ValueError(f"SCHEDULE_CRON is {cron[:80]!r}; give five fields, as in '0 6 * * *'.")
-    missed = str(missed_runs or MISSED_RUNS[0]).strip().upper()
-    if missed not in MISSED_RUNS:
-        raise ValueError(f"MISSED_RUNS is {str(missed_runs)[:80]!r}; allowed are {', '.join(MISSED_RUNS)}.")
     zone = zone or "UTC"
     values = [
         key or f"request-{uuid.uuid4()}", name, "SCHEDULED" if run_at or cron else "ADHOC", json.dumps(parameters),
-        output, json.dumps(recipients), None if run_at is None else str(run_at), cron, zone, missed,
+        output, json.dumps(recipients), None if run_at is None else str(run_at), cron, zone,
     ]
     return together(session, submit, values, [name.upper(), output, parameters, recipients, cron, cron and zone])
 

@@ -57,12 +57,12 @@ def test_a_name_alone_is_enough_and_all_else_can_be_named(call, report):
     row, _ = report(
         call(
             "REQUEST_REPORT(report_name => 'order_priority', schedule_cron => '0 7 * * 1', "
-            "schedule_timezone => 'Europe/Zurich', missed_runs => 'skip', recipients => "
+            "schedule_timezone => 'Europe/Zurich', recipients => "
             """PARSE_JSON('[{"channel": "email", "to": "a@example.com"}]'))"""
         )["config_id"]
     )
     assert (row["TRIGGER_TYPE"], row["SCHEDULE_CRON"]) == ("SCHEDULED", "0 7 * * 1")
-    assert (row["SCHEDULE_TIMEZONE"], row["MISSED_RUNS"]) == ("Europe/Zurich", "SKIP")
+    assert row["SCHEDULE_TIMEZONE"] == "Europe/Zurich"
     assert json.loads(row["RECIPIENTS"]) == [{"channel": "email", "to": "a@example.com"}]
 
     row, _ = report(call("REQUEST_REPORT('order_priority', run_at => '2030-01-02 03:04:05')")["config_id"])
@@ -118,7 +118,6 @@ def test_callers_at_once_with_one_key_make_one_row(call):
         ("'sales_report', idempotency_key => 'a b'", "IDEMPOTENCY_KEY is 'a b'; allowed are 1 to 128"),
         ("'sales_report', schedule_cron => 'every day'", "SCHEDULE_CRON is 'every day'; give five fields"),
         ("'sales_report', schedule_cron => ''", "SCHEDULE_CRON is ''; give five fields"),
-        ("'sales_report', missed_runs => 'often'", "MISSED_RUNS is 'often'; allowed are RUN_ONCE, SKIP"),
     ],
 )
 def test_a_wrong_request_is_refused_and_nothing_is_written(system, call, arguments, says):

@@ -15,8 +15,6 @@ MADE = {
     "cancel_queries": statements.cancel_queries(6668664790732985),
     "claim": statements.claim(5, 1),
     "claim_deliveries": statements.claim_deliveries(50),
-    "heartbeat": statements.heartbeat(3),
-    "held": statements.held(1),
     "jobs": statements.jobs(10, by_status=True),
 }
 

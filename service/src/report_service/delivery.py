@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
 from botocore.parsers import ResponseParserError
 
 from report_service import log
@@ -72,8 +72,10 @@ class EmailChannel:
                 Content={"Raw": {"Data": message.as_bytes()}},
             )
         except ClientError as error:
+            if _unknown(error):
+                raise NoAnswerError("NO_ANSWER", f"SES failed; the e-mail may have arrived: {error}") from error
             raise DeliveryError("SEND_FAILED", f"SES did not take the e-mail: {error}", retry=_passes(error)) from error
-        except (HTTPClientError, ResponseParserError) as error:  # too late, cut off, or not to be understood
+        except (HTTPClientError, SSLError, ResponseParserError) as error:  # too late, cut off, or not to be understood
             raise NoAnswerError("NO_ANSWER", f"SES gave no answer; the e-mail may have arrived: {error}") from error
         except BotoCoreError as error:  # not a word was sent: no connection, no credentials
             raise DeliveryError("SEND_FAILED", f"SES could not be reached: {error}", retry=True) from error
@@ -102,6 +104,9 @@ class Delivery:
                 parcel = self._parcel(dues[0], Path(folder))
             except DeliveryError as error:
                 problem = error
+            except Exception as error:  # noqa: BLE001 - nothing has been sent; the row says what it was
+                log.error("delivery.internal_error", error, **_ids(dues[0]))
+                problem = DeliveryError("INTERNAL_ERROR", f"{type(error).__name__}: {error}", retry=True)
             for due in dues:
                 if stopping():
                     return
@@ -162,10 +167,18 @@ def _record(ledger: DeliveryLedger, due: Due, token: str, error: DeliveryError) 
 
 
 def _passes(error: ClientError) -> bool:
-    """Tell whether SES may take the same message later: it was too busy, or broken."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = error.response.get("Error", {}).get("Code", "")
-    return status >= 500 or status == 429 or "Throttl" in code or code in ("LimitExceededException", "RequestTimeout")
+    """Tell whether SES may take the same message later: it was too busy, or away."""
+    status, code = _status(error), error.response.get("Error", {}).get("Code", "")
+    return status in (429, 503) or "Throttl" in code or code in ("LimitExceededException", "RequestTimeout")
+
+
+def _unknown(error: ClientError) -> bool:
+    """Tell whether nobody knows if SES took the message: it broke while it was at it."""
+    return _status(error) >= 500 and _status(error) != 503
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _message(parcel: Parcel, sender: str, recipient: str) -> EmailMessage:

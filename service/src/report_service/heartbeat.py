@@ -69,7 +69,8 @@ class Heartbeat:
         attempts = self.attempts()
         held = self._queue.heartbeat([attempt.claim for attempt in attempts])
         for attempt in attempts:
-            if (attempt.claim.config_id, attempt.claim.token) not in held and attempt.wanted:
+            # Each time: at the last beat its query may not have begun.
+            if (attempt.claim.config_id, attempt.claim.token) not in held:
                 attempt.lose(self._queue.cancel_queries)
 
     def _run(self) -> None:

@@ -13,7 +13,6 @@ from report_service.attempt import Attempt
 from report_service.heartbeat import Heartbeat
 from report_service.queue.outcome import Outcome
 from report_service.queue.report_queue import ReportQueue
-from report_service.warehouse import session_is_gone
 
 _LINGER = 1.0  # seconds: how long an outcome waits for company, and only while other reports are at work
 _MOST = 100  # outcomes of one transaction
@@ -115,10 +114,13 @@ class Settling:
             else:
                 break
         gone = {id(outcome) for outcome in lost}
-        for _, outcome in batch:
-            _tell(outcome, held=id(outcome) not in gone)
         self._let_go(batch)  # before anybody looks again
-        self._on_settled([outcome for _, outcome in batch if id(outcome) not in gone])
+        try:
+            for _, outcome in batch:
+                _tell(outcome, held=id(outcome) not in gone)
+            self._on_settled([outcome for _, outcome in batch if id(outcome) not in gone])
+        except Exception as error:  # noqa: BLE001 - they are entered, whatever fails after that
+            log.error("settling.internal_error", error)
 
     def _pause(self, seconds: float) -> None:
         """Wait, though not longer than a stop of the worker takes to begin; from then on the whole time."""
@@ -141,10 +143,14 @@ class Settling:
 
 
 def _passes(error: Exception) -> bool:
-    """Tell whether `error` is of the connection or of Snowflake itself, not of what was to be entered."""
-    return not isinstance(error, ProgrammingError | TypeError | ValueError) or (
-        isinstance(error, ProgrammingError) and session_is_gone(error)
-    )
+    """Tell whether `error` is of the connection or of Snowflake itself, not of what was to be entered.
+
+    The connector raises ProgrammingError for a held lock and a suspended warehouse too: only what SQLSTATE calls data
+    or a constraint is a refusal.
+    """
+    if isinstance(error, ProgrammingError):
+        return (error.sqlstate or "")[:2] not in ("22", "23") and not 100_000 <= (error.errno or 0) < 101_000
+    return not isinstance(error, TypeError | ValueError)
 
 
 def _tell(outcome: Outcome, *, held: bool) -> None:

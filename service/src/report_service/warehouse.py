@@ -64,6 +64,7 @@ class Warehouse:
         self._autocommit = autocommit
         self._connection: Any = None
         self._in_transaction = False
+        self._read = False  # a query was run outside a transaction
         self._begun = False  # something of the transaction is done
 
     def open(self) -> None:
@@ -77,10 +78,12 @@ class Warehouse:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and return all its rows; for the small answers of the queue's tables."""
+        self._read = self._read or not self._in_transaction
         return self._run(lambda cursor: list(cursor.execute(sql, tuple(values) or None).fetchall()))
 
     def change(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run a statement that changes rows and return how many it changed; outside a transaction it is committed."""
+        self._begin_anew()
         count = self._run(lambda cursor: int(cursor.execute(sql, tuple(values) or None).rowcount or 0))
         if not self._in_transaction and not self._autocommit:
             self._run(lambda cursor: cursor.execute("COMMIT"))
@@ -113,6 +116,7 @@ class Warehouse:
         """
         if self._autocommit:
             raise RuntimeError("A session with autocommit has no transactions.")
+        self._begin_anew()
         started = time.monotonic()
         self._in_transaction, self._begun = True, False
         try:
@@ -143,6 +147,12 @@ class Warehouse:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+    def _begin_anew(self) -> None:
+        """End what an earlier query has opened (Snowflake: "Transactions"): it may be old, and others may end it."""
+        if self._read and not self._autocommit and not self._in_transaction:
+            self._read = False
+            self._run(lambda cursor: cursor.execute("ROLLBACK"))
 
     def _run(self, work: Callable[[Any], Result], *, keep: bool = False) -> Result:
         self._connect()

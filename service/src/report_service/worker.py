@@ -75,6 +75,7 @@ class Worker:
         self._idle_seconds = idle_seconds
         self._stop_seconds = stop_seconds
         self._health_file = health_file
+        self._stop_at = float("inf")  # by when all has to be over
         self._stopping = threading.Event()
         self._hurry = threading.Event()  # hand back what is at work
         self._wake = threading.Event()
@@ -100,6 +101,7 @@ class Worker:
 
     def stop(self) -> None:
         """Ask the loop to end; may be called by a signal handler."""
+        self._stop_at = min(self._stop_at, time.monotonic() + self._stop_seconds)
         self._stopping.set()
         self._wake.set()
 
@@ -117,7 +119,7 @@ class Worker:
                 failures += 1
                 pause = min(self._poll_seconds * 2**failures, _LONGEST_BACKOFF)
                 log.error("worker.round_failed", error, failures=failures, pause_seconds=pause)
-            self._health_file.touch()
+            self._say_alive()
             self._pause(pause, failed=failures > 0)
         self._finish()
 
@@ -151,6 +153,12 @@ class Worker:
         self._missing = False
         self._metrics.looked(demand)
         return demand
+
+    def _say_alive(self) -> None:
+        try:
+            self._health_file.touch()
+        except OSError as error:  # a full disk ends no report
+            log.error("worker.no_health_file", error)
 
     def _pause(self, seconds: float, *, failed: bool) -> None:
         """Wait for the next round: until a lane is free or something is settled, but after a failure the whole time."""
@@ -230,7 +238,9 @@ class Worker:
         token, dues = self._ledger.claim(_DELIVERIES)
         self._recipients_wait = len(dues) >= _DELIVERIES
         for _, group in itertools.groupby(dues, key=lambda due: due.config_id):
-            self.lanes.put(Work(partial(self._deliver, token, list(group)), partial(self._ledger.release, token)))
+            work = list(group)
+            give_back = partial(self._ledger.release, token, work[0].config_id)
+            self.lanes.put(Work(partial(self._deliver, token, work), give_back))
         return bool(dues)
 
     def _start(self, claims: Sequence[Claim]) -> None:
@@ -260,9 +270,10 @@ class Worker:
     def _deliver(self, token: str, dues: Sequence[Due]) -> None:
         with self._warehouses.borrow() as warehouse:
             ledger = self._open_ledger(warehouse)
-            self._delivery.deliver(ledger, token, dues, stopping=self._hurry.is_set)
-            if self._hurry.is_set():
-                ledger.release(token)
+            try:
+                self._delivery.deliver(ledger, token, dues, stopping=self._hurry.is_set)
+            finally:
+                ledger.release(token, dues[0].config_id)
 
     def _give_back(self, attempt: Attempt) -> None:
         self._settling.put(attempt, released(attempt.claim, "handed back: no lane came to it"), wait=False)
@@ -277,7 +288,7 @@ class Worker:
 
     def _finish(self) -> None:
         """Let what is at work end; shortly before the time is up, hand back the rest."""
-        deadline = time.monotonic() + self._stop_seconds
+        deadline = self._stop_at
         grace = min(5.0, self._stop_seconds / 3)
         log.info("worker.stopping", running=self._heartbeat.count(), stop_seconds=self._stop_seconds)
         if not self._end_work(deadline - grace):
@@ -295,7 +306,7 @@ class Worker:
             try:
                 if not self._recipients_wait or not self._take_deliveries():
                     return True
-            except SnowflakeError as error:  # the ledger keeps them for another worker
+            except Exception as error:  # noqa: BLE001 - the ledger keeps them for another worker
                 log.error("worker.deliveries_left", error)
                 return True
         return False

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import socket
+import threading
 import uuid
 from typing import Any
 
@@ -83,7 +84,8 @@ def run_worker(settings: WorkerSettings) -> None:
         else:
             log.warning("worker.no_scaling", reason="ECS_CONTAINER_METADATA_URI_V4 is not set")
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: worker.stop())
+            # In a thread: the handler may interrupt the main thread while it holds the lock that `stop` needs.
+            signal.signal(number, lambda *_: threading.Thread(target=worker.stop).start())
         log.info(
             "worker.started", name=name, lanes=worker.lanes.count, reports=list(catalogue), user=secret.login().user
         )

@@ -54,9 +54,9 @@ class DeliveryLedger:
         """Record why nobody knows whether a recipient has the report."""
         self._not_sent(due, token, "UNCERTAIN", code, message, None)
 
-    def release(self, token: str) -> None:
-        """Give back what was claimed and not begun."""
-        self._warehouse.change(statements.RELEASE_DELIVERIES, (token,))
+    def release(self, token: str, config_id: int) -> None:
+        """Give back what was claimed of a report and not begun."""
+        self._warehouse.change(statements.RELEASE_DELIVERIES, (token, config_id))
 
     def _not_sent(self, due: Due, token: str, status: str, code: str, message: str, delay_ms: int | None) -> None:
         values = (status, code, presentable(message), delay_ms, due.delivery_id, token)

@@ -60,17 +60,16 @@ class ReportQueue:
 
     def heartbeat(self, claims: Sequence[Claim]) -> set[tuple[int, str]]:
         """Renew the leases of all `claims` and return the (CONFIG_ID, token) of those that are still held."""
-        tokens = sorted({claim.token for claim in claims})
-        if not tokens:
-            return set()
         every = {(claim.config_id, claim.token) for claim in claims}
-        values = (self._lease_seconds, self._actor, *tokens)
+        if not every:
+            return set()
+        ids, tokens = zip(*sorted(every), strict=True)
+        own = (json.dumps(ids), self._actor, json.dumps(sorted(set(tokens))))
         with self._nobody_in_the_way():
-            renewed = self._warehouse.change(statements.heartbeat(len(tokens)), values)
-        if renewed >= len(every):
+            renewed = self._warehouse.change(statements.HEARTBEAT, (self._lease_seconds, *own))
+        if renewed == len(every):
             return every
-        rows = self._warehouse.rows(statements.held(len(tokens)), (self._actor, *tokens))
-        return {(int(config_id), token) for config_id, token in rows}
+        return {(int(config_id), token) for config_id, token in self._warehouse.rows(statements.HELD, own)}
 
     def cancel_queries(self, session_id: int) -> None:
         """End whatever another session of this user runs."""

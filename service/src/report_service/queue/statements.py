@@ -97,19 +97,17 @@ AUDIT = """
 INSERT INTO REPORT_AUDIT_LOG (CONFIG_ID, ATTEMPT, FROM_STATUS, TO_STATUS, ACTOR, DETAIL) VALUES (?, ?, ?, ?, ?, ?)"""
 
 
-def heartbeat(tokens: int) -> str:
-    """Values: lease in seconds, worker, tokens. One statement for all leases of a worker."""
-    return f"""
+# Values: CONFIG_IDs as a JSON array, worker, tokens as one. All rows of a claim share its token; some may have ended.
+_OWN = """CONFIG_ID IN (SELECT VALUE::NUMBER FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))))
+  AND STATUS = 'PROCESSING' AND CLAIMED_BY = ?
+  AND CLAIM_TOKEN IN (SELECT VALUE::VARCHAR FROM TABLE(FLATTEN(INPUT => PARSE_JSON(?))))"""
+
+# Values: lease in seconds, then as of _OWN. One statement for all leases of a worker.
+HEARTBEAT = f"""
 UPDATE REPORT_CONFIG SET LEASE_UNTIL = DATEADD('SECOND', ?, SYSDATE())
-WHERE STATUS = 'PROCESSING' AND CLAIMED_BY = ? AND CLAIM_TOKEN IN ({_marks(tokens)})"""
+WHERE {_OWN}"""
 
-
-def held(tokens: int) -> str:
-    """Values: worker, tokens. The rows that still belong to the worker."""
-    return f"""
-SELECT CONFIG_ID, CLAIM_TOKEN FROM REPORT_CONFIG
-WHERE STATUS = 'PROCESSING' AND CLAIMED_BY = ? AND CLAIM_TOKEN IN ({_marks(tokens)})"""
-
+HELD = f"SELECT CONFIG_ID, CLAIM_TOKEN FROM REPORT_CONFIG WHERE {_OWN}"
 
 # Values: the outcomes. What is not in an object is NULL.
 _OUTCOMES = """(
@@ -237,9 +235,10 @@ SET STATUS = ?, ERROR_CODE = ?, ERROR_MESSAGE = ?, NOT_BEFORE = DATEADD('MILLISE
     CLAIM_TOKEN = NULL, LEASE_UNTIL = NULL
 WHERE {_SENDING}"""
 
-# Values: token. What was claimed and not begun.
+# Values: token, CONFIG_ID. What was claimed and not begun.
 RELEASE_DELIVERIES = """
-UPDATE REPORT_DELIVERY SET CLAIM_TOKEN = NULL, LEASE_UNTIL = NULL WHERE CLAIM_TOKEN = ? AND STATUS = 'PENDING'"""
+UPDATE REPORT_DELIVERY SET CLAIM_TOKEN = NULL, LEASE_UNTIL = NULL
+WHERE CLAIM_TOKEN = ? AND CONFIG_ID = ? AND STATUS = 'PENDING'"""
 
 UNCERTAIN = """
 UPDATE REPORT_DELIVERY
@@ -285,7 +284,3 @@ def jobs(limit: int, *, by_status: bool) -> str:
 COUNTS = "SELECT STATUS, COUNT(*) FROM REPORT_CONFIG GROUP BY STATUS"
 
 METRICS = f"SELECT METRIC, LABEL, {_time('HOUR_START')}, VALUE FROM V_REPORT_METRICS"
-
-
-def _marks(count: int) -> str:
-    return ", ".join(["?"] * count)
