@@ -173,7 +173,7 @@ STEPS = {
     "audit": "SELECT CONFIG_ID, ATTEMPT, 'PROCESSING'",
     "ledger": "SET STATUS = 'SENDING'",
     "commit": "COMMIT",
-    "heartbeat": "SET LEASE_UNTIL = DATEADD('SECOND', ?, SYSDATE())\nWHERE STATUS = 'PROCESSING'",
+    "heartbeat": "SET LEASE_UNTIL = DATEADD('SECOND', ?, SYSDATE())\nWHERE CONFIG_ID IN",
 }
 SHORT = {("look", "503"), ("claim", "cut"), ("commit", "cut after"), ("settling", "nonsense"), ("heartbeat", "503")}
 
