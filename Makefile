@@ -28,7 +28,7 @@ down: ## stop what `make up` started; its data stays in build/local
 test: setup lint ## all checks and all tests
 	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-soak: setup ## the long form of the tests that kill, break and fuzz: about an hour
+soak: setup ## the long form of the tests that kill, break and fuzz: hours
 	SNOWGATE_SOAK=1 $(BIN)/pytest -q -m soak --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup ## ruff, types, SQL
