@@ -54,8 +54,9 @@ class Door:
 def door(cloud, snowflake_account, catalogue, tmp_path_factory):
     snowflake_account.empty_tables()
     administrator = fuzzing.Administrator(snowflake_account)
-    for row in fuzzing.collect(fuzzing.rows(administrator.columns, catalogue), 60)[:300]:
-        administrator.insert(row)
+    for kind in fuzzing.rows(administrator.columns, catalogue):
+        for row in fuzzing.collect(kind, 20):
+            administrator.insert(row)
     ids = [config_id for (config_id,) in administrator.rows("SELECT CONFIG_ID FROM REPORT_CONFIG")]
     statements = fuzzing.Statements(snowflake_account, administrator, catalogue)
     with socket.socket() as probe:
