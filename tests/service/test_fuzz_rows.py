@@ -10,7 +10,7 @@ from ses_mailbox import Mailbox
 
 from report_service.errors import ErrorCode
 
-SHORT = 150
+SHORT = 200
 SECONDS = 3000 if fuzzing.SOAK else 120
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(SECONDS + 600 if fuzzing.SOAK else 240)]
@@ -39,7 +39,8 @@ def test_every_row_ends_with_a_reason(cloud, snowflake_account, catalogue, mailb
     asked = fuzzing.examples(SHORT)
     started = time.monotonic()
     given = {}
-    drawn = [fuzzing.collect(kind, asked // 3) for kind in fuzzing.rows(administrator.columns, catalogue)]
+    kinds = fuzzing.rows(administrator.columns, catalogue)
+    drawn = [fuzzing.collect(kind, asked // len(kinds)) for kind in kinds]
     for row in itertools.chain(*drawn):
         config_id = [1, -1][len(given) % 2] * (10**9 + len(given)) * [1, 10**9][len(given) % 3 == 0]
         row["CONFIG_ID"] = config_id  # by which it is found again
