@@ -45,7 +45,7 @@ def fuzzed(short, *phases):
     """The settings of a fuzzed test; a failure prints what repeats it."""
     return hypothesis.settings(
         max_examples=examples(short),
-        phases=phases or (Phase.generate, Phase.shrink),
+        phases=phases or (Phase.explicit, Phase.generate, Phase.shrink),
         derandomize=not SOAK,
         database=None,
         deadline=None,

@@ -10,7 +10,7 @@ import urllib.parse
 
 import fuzzing
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 TOKEN = "a-token-for-tests-0123456789"
@@ -232,6 +232,7 @@ def test_whatever_is_asked_for_is_accepted_or_refused_with_a_reason(door, catalo
 
     @fuzzing.fuzzed(200)
     @given(bodies(catalogue))
+    @example(b'{"job_id": "job-1", "job_type": "pricing_summary", "input_data": {"\\ud800": 1}}')
     def check(body):
         answer = door.ask(request(b"POST", b"/process-job", body, JSON_HEADERS))
         found = is_right(answer)
