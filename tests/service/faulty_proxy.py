@@ -1,7 +1,9 @@
 """An HTTP server between the service and a stand-in, whose behaviour a test chooses."""
 
 import contextlib
+import gzip
 import http.client
+import json
 import ssl
 import threading
 import time
@@ -94,3 +96,12 @@ class FaultyProxy:
         """Stop."""
         self.server.shutdown()
         self.server.server_close()
+
+
+def sql_of(body):
+    """The SQL of a request to Snowflake."""
+    content = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+    try:
+        return json.loads(content).get("sqlText", "")
+    except ValueError:
+        return ""

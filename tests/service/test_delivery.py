@@ -7,6 +7,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from service_rows import insert
+from snowflake.connector.errors import OperationalError
 
 from report_service.attempt import Attempt
 from report_service.delivery import Delivery, EmailChannel
@@ -200,7 +201,26 @@ def test_two_workers_never_send_to_the_same_recipient(snowflake_account, warehou
     assert same.delivery_id == due.delivery_id
     assert not ledger.sending(due, token)
     assert other.sending(same, its_token)
-    assert not other.sending(same, its_token)
+    assert other.sending(same, its_token)  # the answer to the first may have been lost, and then nothing was sent
+    assert not ledger.sending(due, token)
+    assert ledger_rows(warehouse)[0][1:3] == ("SENDING", 1)
+
+
+def test_what_became_of_a_message_is_recorded_over_a_short_fault(
+    warehouse, finished, cloud, ledger, deliver, monkeypatch
+):
+    finished("a")
+    monkeypatch.setattr("report_service.delivery._RECORD_PAUSES", (0.01, 0.01))
+    sent, faults = DeliveryLedger.sent, [OperationalError("away"), OperationalError("away")]
+
+    def record(self, due, token):
+        if faults:
+            raise faults.pop()
+        sent(self, due, token)
+
+    monkeypatch.setattr(DeliveryLedger, "sent", record)
+    deliver(answering(cloud, lambda _: None))
+    assert (faults, ledger_rows(warehouse)[0][1]) == ([], "SENT")
 
 
 def test_a_file_that_is_gone_is_told_and_one_too_large_is_not_needed(warehouse, finished, deliver, cloud, s3):

@@ -4,14 +4,13 @@ Real worker processes over both stand-ins, with a proxy in between. `make test` 
 """
 
 import collections
-import gzip
 import json
 import os
 import resource
 import time
 
 import pytest
-from faulty_proxy import FaultyProxy
+from faulty_proxy import FaultyProxy, sql_of
 from fleet import Fleet
 from service_rows import insert, row
 
@@ -155,15 +154,6 @@ def test_ses_fails_and_nobody_is_told_twice(warehouse, cloud, proxied, fleet, ki
     assert "Traceback" not in worker.log.read_text()
 
 
-def text(body):
-    """The SQL of a request to Snowflake."""
-    content = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
-    try:
-        return json.loads(content).get("sqlText", "")
-    except ValueError:
-        return ""
-
-
 STEPS = {
     "look": "FROM V_QUEUE_DEMAND",
     "claim": "SET STATUS = 'PROCESSING'",
@@ -189,7 +179,7 @@ def test_snowflake_fails_at_a_step_and_every_report_ends_once(
     struck = []
 
     def fault(request):
-        if len(struck) < 3 and STEPS[step] in text(request[2]):
+        if len(struck) < 3 and STEPS[step] in sql_of(request[2]):
             struck.append(step)
             return KINDS[kind]
         return None

@@ -131,9 +131,7 @@ def test_two_workers_never_take_the_same_row(snowflake_account, warehouse):
 def test_a_finished_row_holds_what_came_of_it_and_its_recipients(warehouse, queue, audit):
     config_id = insert(warehouse, REPORT_NAME="a")
     (claim,) = queue.claim(1)
-    assert (
-        queue.settle([completed(claim, PRODUCED, recipients=[("email", f"{name}@example.com") for name in "ab"])]) == []
-    )
+    assert queue.settle([completed(claim, PRODUCED, recipients=[("email", f"{name}@example.com") for name in "ab"])])
     found = row(warehouse, config_id)
     assert (found["STATUS"], found["S3_LOCATION"], found["ROW_COUNT"]) == ("COMPLETED", "s3://bucket/key", 4)
     assert (found["FILE_BYTES"], found["FILE_SHA256"], found["ERROR_CODE"]) == (1000, "ab" * 32, None)
@@ -161,7 +159,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(warehouse, queue, late, au
     assert taken_over.error_code == "LEASE_LOST"
     before = row(warehouse, config_id), audit(config_id)
     outcome = late(claim)
-    assert queue.settle([outcome]) == [outcome]
+    assert not queue.settle([outcome])
     assert (row(warehouse, config_id), audit(config_id)) == before
     assert recipients(warehouse, config_id) == []
 
@@ -195,7 +193,7 @@ def test_many_outcomes_are_entered_together_with_a_number_of_statements_that_doe
     asked = []
     change = warehouse.change
     warehouse.change = lambda statement, values=(): asked.append(statement) or change(statement, values)
-    assert queue.settle(outcomes) == []
+    assert queue.settle(outcomes)
     del warehouse.change
     assert len(asked) == 6  # the rows, their audit, the ledger, the successors, their audit, COMMIT
     found = [row(warehouse, claim.config_id) for claim in (made, wrong, later, back, cron)]
@@ -212,13 +210,16 @@ def test_many_outcomes_are_entered_together_with_a_number_of_statements_that_doe
     assert audit(int(successor)) == [(None, "PENDING", "one", 0)]
 
 
-def test_of_outcomes_that_are_entered_together_only_the_lost_one_changes_nothing(warehouse, queue, audit):
+def test_outcomes_that_are_entered_together_change_nothing_if_one_of_them_is_lost(warehouse, queue, audit):
     for _ in range(3):
         insert(warehouse, REPORT_NAME="a")
     claims = queue.claim(3)
     queue.cancel(queue.job(str(claims[1].config_id)))
     outcomes = [completed(claim, PRODUCED, next_run_at=datetime.datetime(2031, 5, 4)) for claim in claims]
-    assert queue.settle(outcomes) == [outcomes[1]]
+    before = [(row(warehouse, claim.config_id), audit(claim.config_id)) for claim in claims]
+    assert not queue.settle(outcomes)
+    assert [(row(warehouse, claim.config_id), audit(claim.config_id)) for claim in claims] == before
+    assert [queue.settle([outcome]) for outcome in outcomes] == [True, False, True]
     assert [row(warehouse, claim.config_id)["STATUS"] for claim in claims] == ["COMPLETED", "CANCELLED", "COMPLETED"]
     assert [len(audit(claim.config_id)) for claim in claims] == [2, 2, 2]
     ((count,),) = warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG WHERE PARENT_ID IS NOT NULL")
@@ -251,6 +252,23 @@ def test_one_heartbeat_renews_all_leases_and_tells_which_are_lost(warehouse, que
     assert held == {(claim.config_id, claim.token) for claim in claims[1:]}
 
 
+def test_two_rows_with_one_id_end_together_and_say_why(warehouse, queue, audit):
+    """Snowflake does not enforce a primary key, and somebody may insert a CONFIG_ID of their own."""
+    schedule = {"TRIGGER_TYPE": "SCHEDULED", "SCHEDULE_CRON": "0 6 * * *", "RUN_AT": "2026-01-01"}
+    other = insert(warehouse, REPORT_NAME="b")
+    for _ in range(2):
+        insert(warehouse, CONFIG_ID=10**12, REPORT_NAME="a", **schedule)
+    claims = {claim.config_id: claim for claim in queue.claim(10)}
+    assert set(claims) == {other, 10**12}
+    assert queue.heartbeat(list(claims.values())) == {(claim.config_id, claim.token) for claim in claims.values()}
+    twice = claims[10**12]
+    assert twice.error_code == "INVALID_ROW"
+    assert not queue.settle([failed(twice, AWAY), completed(claims[other], PRODUCED)])
+    assert queue.settle([failed(twice, AWAY)])
+    assert warehouse.rows("SELECT STATUS FROM REPORT_CONFIG WHERE CONFIG_ID = ?", (10**12,)) == [("FAILED",)] * 2
+    assert queue.demand().pending == 0
+
+
 def test_a_retry_waits_and_then_counts_as_the_next_attempt(warehouse, queue):
     config_id = insert(warehouse, REPORT_NAME="a")
     (claim,) = queue.claim(1)
@@ -278,13 +296,19 @@ def test_a_recurring_row_has_exactly_one_successor(warehouse, queue):
     )
     (claim,) = queue.claim(1)
     outcome = completed(claim, PRODUCED, next_run_at=run_at)
-    assert queue.settle([outcome]) == []
-    assert queue.settle([outcome]) == [outcome]
+    assert not queue.is_settled([outcome])
+    assert queue.settle([outcome])
+    assert not queue.settle([outcome])
+    assert queue.is_settled(
+        [outcome]
+    )  # by this attempt, as it has to be told apart from another's when an answer is lost
     warehouse.change("UPDATE REPORT_CONFIG SET STATUS = 'PENDING' WHERE CONFIG_ID = ?", (config_id,))
     other = insert(warehouse, REPORT_NAME="b")
     first, second = queue.claim(2)
     assert {first.config_id, second.config_id} == {config_id, other}
-    assert queue.settle([completed(claim, PRODUCED, next_run_at=run_at) for claim in (first, second)]) == []
+    outcomes = [completed(claim, PRODUCED, next_run_at=run_at) for claim in (first, second)]
+    assert not queue.settle(outcomes)
+    assert all(queue.settle([outcome]) for outcome in outcomes)
     ((count,),) = warehouse.rows("SELECT COUNT(*) FROM REPORT_CONFIG WHERE PARENT_ID = ?", (config_id,))
     assert count == 1
     ((successor_id,),) = warehouse.rows("SELECT CONFIG_ID FROM REPORT_CONFIG WHERE PARENT_ID = ?", (config_id,))

@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 from service_rows import insert, row
+from snowflake.connector.errors import OperationalError
 
 from report_service.errors import ErrorCode, ReportError, RequestError
 from report_service.heartbeat import Heartbeat
@@ -30,7 +31,8 @@ class Scene:
             settling_queue,
             self.heartbeat,
             more_to_come=lambda: self.busy,
-            on_settled=lambda outcomes: self.batches.append(len(outcomes)),
+            on_entered=lambda outcomes: self.batches.append(len(outcomes)),
+            on_let_go=lambda: None,
         )
         self.settling.start()
 
@@ -38,7 +40,10 @@ class Scene:
         self.settling.put(self.heartbeat.add(claim), outcome or completed(claim, PRODUCED))
 
     def wait(self, seconds=10):
-        assert self.heartbeat.wait_until_empty(time.monotonic() + seconds)
+        end = time.monotonic() + seconds
+        while self.heartbeat.count() and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not self.heartbeat.count()
 
 
 @pytest.fixture
@@ -96,6 +101,36 @@ def test_what_snowflake_does_not_take_is_entered_when_it_does(snowflake_account,
     assert row(warehouse, claim.config_id)["STATUS"] == "COMPLETED"
 
 
+def test_of_outcomes_whose_lease_was_lost_the_others_are_entered(warehouse, scene):
+    three = claims(warehouse, scene.queue, 3)
+    scene.queue.cancel(scene.queue.job(str(three[1].config_id)))
+    scene.busy = True
+    for claim in three:
+        scene.put(claim)
+    scene.wait()
+    found = [row(warehouse, claim.config_id)["STATUS"] for claim in three]
+    assert found == ["COMPLETED", "CANCELLED", "COMPLETED"]
+    assert scene.batches == [1, 1]
+
+
+def test_an_entry_whose_answer_was_lost_counts_as_entered(warehouse, scene, monkeypatch):
+    settle, lost = scene.settling._queue.settle, []
+
+    def without_answer(outcomes):
+        entered = settle(outcomes)
+        if not lost:
+            lost.append(entered)
+            raise OperationalError("the connection was cut after COMMIT")
+        return entered
+
+    monkeypatch.setattr(scene.settling._queue, "settle", without_answer)
+    scene.busy = True
+    for claim in claims(warehouse, scene.queue, 3):
+        scene.put(claim)
+    scene.wait()
+    assert (lost, scene.batches) == ([True], [3])
+
+
 def test_one_outcome_that_snowflake_refuses_keeps_no_other_back(warehouse, scene):
     good, bad = claims(warehouse, scene.queue, 2)
     scene.busy = True
@@ -127,7 +162,7 @@ def test_the_log_does_not_repeat_what_a_wrong_request_says(warehouse, scene, cap
 def test_lanes_wait_while_too_many_outcomes_do(warehouse, scene, monkeypatch):
     (claim,) = claims(warehouse, scene.queue, 1)
     held = threading.Event()
-    monkeypatch.setattr(scene.settling._queue, "settle", lambda outcomes: [] if held.wait(20) else outcomes)
+    monkeypatch.setattr(scene.settling._queue, "settle", lambda outcomes: held.wait(20))
     put = []
 
     def lane():
@@ -147,11 +182,11 @@ def test_lanes_wait_while_too_many_outcomes_do(warehouse, scene, monkeypatch):
 
 def test_what_fails_after_the_entry_ends_no_thread(warehouse, scene, monkeypatch):
     first, second = claims(warehouse, scene.queue, 2)
-    told = scene.settling._on_settled
-    monkeypatch.setattr(scene.settling, "_on_settled", lambda outcomes: 1 / 0)
+    told = scene.settling._on_entered
+    monkeypatch.setattr(scene.settling, "_on_entered", lambda outcomes: 1 / 0)
     scene.put(first)
     scene.wait()
-    monkeypatch.setattr(scene.settling, "_on_settled", told)
+    monkeypatch.setattr(scene.settling, "_on_entered", told)
     scene.put(second)
     scene.wait()
     assert [row(warehouse, claim.config_id)["STATUS"] for claim in (first, second)] == ["COMPLETED"] * 2

@@ -192,7 +192,7 @@ class Claimable:
 
     def settle(self, outcomes):
         self.settled += outcomes
-        return []
+        return True
 
     def cancel_queries(self, session_id):
         raise AssertionError(f"no query runs in session {session_id}")

@@ -11,7 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from faulty_proxy import FaultyProxy
+from faulty_proxy import FaultyProxy, sql_of
 from service_rows import insert, row
 
 from local.cloud.accounts import OPERATOR
@@ -218,6 +218,50 @@ def test_a_stopping_worker_leaves_no_row_in_processing(warehouse, start):
     found = [row(warehouse, config_id) for config_id in rows]
     assert {entry["STATUS"] for entry in found} <= {"PENDING", "COMPLETED"}
     assert all(entry["ATTEMPTS"] == (entry["STATUS"] == "COMPLETED") for entry in found)
+
+
+@pytest.mark.parametrize("sessions", ["those of its rounds", "all"])
+def test_a_worker_stops_in_time_whatever_hangs(warehouse, start, snowflake_account, cloud, tmp_path, sessions):
+    """A query is at work when Snowflake answers no more, to the looks at least: what can be handed back is."""
+    folder = tmp_path / "reports" / "endless"
+    folder.mkdir(parents=True)
+    head = 'title = "x"\ndescription = "x"\nsource = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"\n'
+    (folder / "report.toml").write_text(head)
+    (folder / "query.sql").write_text("SELECT SYSTEM$WAIT(100) AS A FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.REGION LIMIT 1")
+    proxy = FaultyProxy(f"http://127.0.0.1:{snowflake_account.port}")
+    login = json.dumps(snowflake_account.secret(port=proxy.port))
+    secret = cloud.client("secretsmanager").create_secret(Name=f"x-{time.time_ns()}", SecretString=login)
+    hang = []
+
+    def fault(request):
+        if hang and (sessions == "all" or "V_QUEUE_DEMAND" in sql_of(request[2])):
+            hang.append(request)
+            return ("slow", 60)
+        return None
+
+    proxy.fault = fault
+    config_id = insert(warehouse, REPORT_NAME="endless", OUTPUT_FORMAT="CSV")
+    environment = {"REPORTS_DIRECTORY": str(folder.parent), "SNOWFLAKE_SECRET_ARN": secret["ARN"]}
+    try:
+        worker = start("worker", IDLE_SECONDS="60", POLL_SECONDS="0.5", **environment)
+        assert until(lambda: row(warehouse, config_id)["STATUS"] == "PROCESSING"), worker.log.read_text()
+        time.sleep(1)
+        hang.append(None)
+        assert until(lambda: len(hang) > 1)
+        worker.send_signal(signal.SIGTERM)
+        stopped = time.monotonic()
+        assert worker.wait(20) == 1
+        assert time.monotonic() - stopped < 8  # of STOP_SECONDS = 6
+    finally:
+        proxy.close()
+    found = row(warehouse, config_id)
+    if sessions == "all":
+        assert found["STATUS"] == "PROCESSING"  # nobody could enter anything: its lease runs out
+    else:
+        assert (found["STATUS"], found["ATTEMPTS"]) == ("PENDING", 0)
+        assert "report.query_cancelled" in worker.log.read_text()
+    assert "worker.stopped_late" in worker.log.read_text()
+    assert "Traceback" not in worker.log.read_text()
 
 
 def test_the_row_of_a_killed_worker_is_made_by_another_one(warehouse, start):

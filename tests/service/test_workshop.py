@@ -272,14 +272,14 @@ def test_a_row_whose_workers_all_died_fails_with_the_reason(warehouse, queue, wo
 def test_an_attempt_whose_lease_was_lost_comes_to_nothing(warehouse, queue, workshop):
     insert(warehouse, REPORT_NAME="pricing_summary")
     attempt = Attempt(queue.claim(1)[0])
-    attempt.lose(queue.cancel_queries)
+    attempt.lose()
     assert workshop.carry_out(attempt, warehouse) is None
 
 
 def test_a_stopping_worker_hands_its_row_back(warehouse, queue, workshop):
     config_id = insert(warehouse, REPORT_NAME="pricing_summary")
     attempt = Attempt(queue.claim(1)[0])
-    attempt.stop(queue.cancel_queries)
+    attempt.stop()
     queue.settle([workshop.carry_out(attempt, warehouse)])
     assert (row(warehouse, config_id)["STATUS"], row(warehouse, config_id)["ATTEMPTS"]) == ("PENDING", 0)
 
@@ -308,7 +308,8 @@ def test_a_query_that_runs_is_ended_when_its_report_is_cancelled_or_its_worker_s
         thread.start()
         time.sleep(1.5)
         assert thread.is_alive()
-        getattr(attempt, end)(queue.cancel_queries)
+        getattr(attempt, end)()
+        attempt.end_query(queue.cancel_queries)
         thread.join(10)
         assert lane.rows("SELECT 1") == [(1,)]
     (outcome,) = outcomes

@@ -19,10 +19,7 @@ class HandedBackError(Exception):
 
 
 class Attempt:
-    """A claim at work: the heartbeat tells it when its lease is lost, the worker when it has to stop.
-
-    Either ends the query that it may be running: `cancel` is called with the session's id.
-    """
+    """A claim at work: the heartbeat tells it when its lease is lost, the worker when it has to stop."""
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
@@ -43,15 +40,13 @@ class Attempt:
         if self._stopped:
             raise HandedBackError("handed back: the worker is stopping")
 
-    def lose(self, cancel: Cancel) -> None:
+    def lose(self) -> None:
         """Somebody else has the row, or nobody is to have it."""
         self._lost = True
-        self._end_query(cancel)
 
-    def stop(self, cancel: Cancel) -> None:
+    def stop(self) -> None:
         """The row is to be handed back."""
         self._stopped = True
-        self._end_query(cancel)
 
     @contextmanager
     def querying(self, warehouse: Warehouse) -> Iterator[None]:
@@ -65,7 +60,8 @@ class Attempt:
             with self._lock:  # a cancellation that is on its way hits nothing that runs in this session later
                 self._warehouse = None
 
-    def _end_query(self, cancel: Cancel) -> None:
+    def end_query(self, cancel: Cancel) -> None:
+        """End the query that it may be running: `cancel` is called with the session's id."""
         with self._lock:
             session = self._warehouse.session_id if self._warehouse else None
             if session is None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
 from botocore.parsers import ResponseParserError
+from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service import log
 from report_service.catalogue import Catalogue
@@ -22,6 +25,7 @@ from report_service.requests import finished_request
 from report_service.storage import Storage
 
 _TRIES = 8
+_RECORD_PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds: a lane, and a stop of the worker, wait for them
 _FIRST_PAUSE = 10.0  # seconds between tries, then twice as many: the last is 21 minutes after the first
 
 
@@ -105,7 +109,7 @@ class Delivery:
             except DeliveryError as error:
                 problem = error
             except Exception as error:  # noqa: BLE001 - nothing has been sent; the row says what it was
-                log.error("delivery.internal_error", error, **_ids(dues[0]))
+                log.error("delivery.internal_error", error, private=True, **_ids(dues[0]))
                 problem = DeliveryError("INTERNAL_ERROR", f"{type(error).__name__}: {error}", retry=True)
             for due in dues:
                 if stopping():
@@ -119,10 +123,10 @@ class Delivery:
                 except DeliveryError as error:
                     _record(ledger, due, token, error)
                 except Exception as error:  # noqa: BLE001 - a fault in one channel keeps no other recipient waiting
-                    log.error("delivery.internal_error", error, **_ids(due))
+                    log.error("delivery.internal_error", error, private=True, **_ids(due))
                     _record(ledger, due, token, NoAnswerError("INTERNAL_ERROR", f"{type(error).__name__}: {error}"))
                 else:
-                    ledger.sent(due, token)
+                    _insist(partial(ledger.sent, due, token))
                     log.info("delivery.sent", channel=due.channel, **_ids(due))
 
     def _channel(self, due: Due) -> Channel:
@@ -156,14 +160,27 @@ def _record(ledger: DeliveryLedger, due: Due, token: str, error: DeliveryError) 
     tries = due.attempts + 1
     message = str(error)
     if isinstance(error, NoAnswerError):
-        ledger.uncertain(due, token, error.code, message)
+        _insist(partial(ledger.uncertain, due, token, error.code, message))
     elif error.retry and tries < _TRIES:
         delay = _FIRST_PAUSE * 2**due.attempts
-        ledger.retry(due, token, error.code, message, delay_seconds=delay)
+        _insist(partial(ledger.retry, due, token, error.code, message, delay_seconds=delay))
     else:
-        ledger.failed(due, token, error.code, message)
+        _insist(partial(ledger.failed, due, token, error.code, message))
     # The reason may name the address: it stands in the ledger, not in the log.
     log.warning("delivery.failed", code=error.code, tries=tries, **_ids(due))
+
+
+def _insist(record: Callable[[], None]) -> None:
+    """Record what became of a message, over a short fault of Snowflake too: unrecorded, it would be UNCERTAIN."""
+    for pause in _RECORD_PAUSES:
+        try:
+            record()
+        except SnowflakeError as error:
+            log.error("delivery.not_recorded", error, private=True, pause_seconds=pause)
+            time.sleep(pause)
+        else:
+            return
+    record()
 
 
 def _passes(error: ClientError) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Iterable
 
 from snowflake.connector.errors import Error as SnowflakeError
 
@@ -22,8 +22,10 @@ class Heartbeat:
         self._queue = queue
         self._interval = min(lease_seconds / 3, _LONGEST_INTERVAL)
         self._attempts: dict[tuple[int, str], Attempt] = {}
-        self._changed = threading.Condition()
+        self._unwanted: list[Attempt] = []
+        self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -33,36 +35,41 @@ class Heartbeat:
     def stop(self) -> None:
         """End the thread."""
         self._stopped.set()
+        self._woken.set()
         if self._thread.is_alive():
             self._thread.join(timeout=2)
+
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
 
     def add(self, claim: Claim) -> Attempt:
         """Take a claim into care."""
         attempt = Attempt(claim)
-        with self._changed:
+        with self._lock:
             self._attempts[claim.config_id, claim.token] = attempt
         return attempt
 
     def remove(self, attempt: Attempt) -> None:
         """Let a claim go that has ended."""
-        with self._changed:
+        with self._lock:
             self._attempts.pop((attempt.claim.config_id, attempt.claim.token), None)
-            self._changed.notify_all()
 
     def count(self) -> int:
         """Return how many attempts are at work."""
-        with self._changed:
+        with self._lock:
             return len(self._attempts)
 
     def attempts(self) -> list[Attempt]:
         """Return the attempts at work."""
-        with self._changed:
+        with self._lock:
             return list(self._attempts.values())
 
-    def wait_until_empty(self, deadline: float) -> bool:
-        """Wait until no attempt is at work, at most until `deadline` (monotonic); returns whether that is so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._attempts, timeout=max(deadline - time.monotonic(), 0))
+    def end_queries(self, attempts: Iterable[Attempt]) -> None:
+        """Have the queries of these attempts cancelled, now; does not wait for it."""
+        with self._lock:
+            self._unwanted += attempts
+        self._woken.set()
 
     def beat(self) -> None:
         """Renew all leases once; those that are lost are told so, and their queries are cancelled."""
@@ -71,10 +78,17 @@ class Heartbeat:
         for attempt in attempts:
             # Each time: at the last beat its query may not have begun.
             if (attempt.claim.config_id, attempt.claim.token) not in held:
-                attempt.lose(self._queue.cancel_queries)
+                attempt.lose()
+                attempt.end_query(self._queue.cancel_queries)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval):
+        while not self._stopped.is_set():
+            self._woken.wait(self._interval)
+            self._woken.clear()
+            with self._lock:
+                unwanted, self._unwanted = self._unwanted, []
+            for attempt in unwanted:
+                attempt.end_query(self._queue.cancel_queries)
             try:
                 self.beat()
             except SnowflakeError as error:

@@ -52,8 +52,11 @@ def warning(event: str, **fields: Any) -> None:
     _LOGGER.warning(event, extra={"fields": fields})
 
 
-def error(event: str, error: BaseException, **fields: Any) -> None:
-    """Log a failure with its type and its message, without secrets; the traceback only at level DEBUG."""
-    fields |= {"error": type(error).__name__, "message": presentable(error)}
+def error(event: str, error: BaseException, *, private: bool = False, **fields: Any) -> None:
+    """Log a failure with its type and its message, without secrets; the traceback only at level DEBUG.
+
+    With `private` the message is left out, for it may repeat somebody's address.
+    """
+    fields |= {"error": type(error).__name__} | ({} if private else {"message": presentable(error)})
     trace = error if _LOGGER.isEnabledFor(logging.DEBUG) else None
     _LOGGER.error(event, exc_info=trace, extra={"fields": fields})

@@ -81,7 +81,11 @@ def check_object(given: Any) -> Mapping[str, Any]:
 
 def is_recurring(claim: Claim) -> bool:
     """Tell whether a row is followed by another: a SCHEDULED one with a cron."""
-    return claim.trigger_type == "SCHEDULED" and claim.schedule_cron is not None
+    return (
+        claim.trigger_type == "SCHEDULED"
+        and claim.schedule_cron is not None
+        and claim.error_code != ErrorCode.INVALID_ROW  # which of two rows it follows nobody could tell
+    )
 
 
 def next_time(claim: Claim, now: datetime.datetime) -> datetime.datetime:
@@ -115,6 +119,12 @@ def _check_status(claim: Claim) -> None:
             ErrorCode.INVALID_STATUS,
             f"STATUS was {claim.error_message}; a request has PENDING. Insert it again without STATUS.",
             field="STATUS",
+        )
+    if claim.error_code == ErrorCode.INVALID_ROW:
+        raise RequestError(
+            ErrorCode.INVALID_ROW,
+            f"{claim.error_message} Insert the request again without CONFIG_ID.",
+            field="CONFIG_ID",
         )
     if claim.max_attempts < 1:
         raise RequestError(

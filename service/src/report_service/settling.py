@@ -24,7 +24,8 @@ _REFUSALS = 5  # tries of an outcome that Snowflake refuses by itself
 class Settling:
     """A thread with a session of its own. An attempt stays under the heartbeat's care until its end is entered.
 
-    `more_to_come` tells whether other reports are at work; `on_settled` is called with what was entered.
+    `more_to_come` tells whether other reports are at work. `on_entered` is called with what was entered, while the
+    heartbeat still has its attempts, and `on_let_go` once it has not.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Settling:
         heartbeat: Heartbeat,
         *,
         more_to_come: Callable[[], bool],
-        on_settled: Callable[[Sequence[Outcome]], None],
+        on_entered: Callable[[Sequence[Outcome]], None],
+        on_let_go: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._heartbeat = heartbeat
         self._more_to_come = more_to_come
-        self._on_settled = on_settled
+        self._on_entered = on_entered
+        self._on_let_go = on_let_go
         self._waiting: list[tuple[Attempt, Outcome]] = []
         self._handed_over: set[Attempt] = set()
         self._changed = threading.Condition()
@@ -49,6 +52,10 @@ class Settling:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
 
     def put(self, attempt: Attempt, outcome: Outcome, *, wait: bool = True) -> None:
         """Hand over the end of an attempt; only the first one of an attempt counts.
@@ -94,15 +101,17 @@ class Settling:
         return batch
 
     def _enter(self, batch: list[tuple[Attempt, Outcome]]) -> None:
-        pause, refusals = _FIRST_PAUSE, 0
+        """Enter all at once, or nothing; where that cannot be, one by one."""
+        outcomes = [outcome for _, outcome in batch]
+        pause, refusals, unsure = _FIRST_PAUSE, 0, False
         while True:
             try:
-                lost = self._queue.settle([outcome for _, outcome in batch])
+                entered = self._queue.settle(outcomes) or (unsure and self._queue.is_settled(outcomes))
             except Exception as error:  # noqa: BLE001 - whatever it is, made reports wait here until it is over
+                unsure = True  # the answer to a COMMIT may be what was lost
                 refused = not _passes(error)
                 if refused and len(batch) > 1:
-                    for entry in batch:
-                        self._enter([entry])
+                    self._enter_each(batch)
                     return
                 refusals += refused
                 if refusals >= _REFUSALS or time.monotonic() + pause > self._deadline:
@@ -113,14 +122,20 @@ class Settling:
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 break
-        gone = {id(outcome) for outcome in lost}
-        self._let_go(batch)  # before anybody looks again
+        if not entered and len(batch) > 1:
+            self._enter_each(batch)
+            return
         try:
-            for _, outcome in batch:
-                _tell(outcome, held=id(outcome) not in gone)
-            self._on_settled([outcome for _, outcome in batch if id(outcome) not in gone])
-        except Exception as error:  # noqa: BLE001 - they are entered, whatever fails after that
-            log.error("settling.internal_error", error)
+            for outcome in outcomes:
+                _tell(outcome, held=entered)
+            if entered:
+                self._on_entered(outcomes)
+        finally:
+            self._let_go(batch)
+
+    def _enter_each(self, batch: list[tuple[Attempt, Outcome]]) -> None:
+        for entry in batch:
+            self._enter([entry])
 
     def _pause(self, seconds: float) -> None:
         """Wait, though not longer than a stop of the worker takes to begin; from then on the whole time."""
@@ -140,6 +155,7 @@ class Settling:
             self._heartbeat.remove(attempt)
         with self._changed:
             self._handed_over.difference_update(attempt for attempt, _ in batch)
+        self._on_let_go()
 
 
 def _passes(error: Exception) -> bool:

@@ -32,8 +32,9 @@ _LONGEST_BACKOFF = 60.0  # seconds between rounds while Snowflake does not answe
 _AHEAD_SECONDS = 3.0  # of work that is claimed before a lane is free, so that quick reports share their statements
 _MOST_AHEAD = 100
 _LONGEST_WAIT = 10.0  # seconds that a claimed row waits for a lane before it goes back, for another worker perhaps
-_LONGEST_DRAIN = 60.0  # seconds that a row which may have killed its worker waits until nothing else is at work
+_ALONE = 60.0  # seconds: how long a row that may have killed its worker waits for all else to end, and is then alone
 _DELIVERIES = 50  # recipients claimed at once
+_LONGEST_GRACE = 15.0  # seconds before the end of a stop in which what is still at work is handed back
 
 
 class Worker:
@@ -84,19 +85,22 @@ class Worker:
             settling_queue,
             heartbeat,
             more_to_come=lambda: self.lanes.in_hand() > 0,
-            on_settled=self._settled,
+            on_entered=self._entered,
+            on_let_go=self._wake.set,
         )
+        self._nothing_left = threading.Event()  # all that was at work when the stop came has ended
+        self._settled = threading.Event()  # nothing more is entered
         self._idle_since = time.monotonic()
         self._missing = False
         self._next_look = 0.0
         self._more = False  # the last claim came back full
         self._claimed = 0  # rows, by the last claim
         self._recipients_wait = False
-        self._handed_back = False
+        self._count_unsure = False  # work began or came back while the desired count may have been lower
         self._lost = 0  # rows whose worker lost its lease, at the last look
         self._turn_of_lost = True
         self._draining_since: float | None = None
-        self._alone = False  # such a row is at work, and nothing beside it
+        self._alone_until = 0.0  # such a row is at work, and nothing beside it
         self._seconds: float | None = None  # that a report takes, as of late
 
     def stop(self) -> None:
@@ -106,9 +110,21 @@ class Worker:
         self._wake.set()
 
     def run(self) -> None:
-        """Claim and make reports until `stop`, then finish what is begun or hand it back in time."""
+        """Claim and make reports until `stop`, then finish what is begun or hand it back in time.
+
+        Raises RuntimeError if one of its threads has ended before that.
+        """
+        rounds = threading.Thread(target=self._run_rounds, name="rounds", daemon=True)
         self._heartbeat.start()
         self._settling.start()
+        rounds.start()
+        while not self._stopping.wait(1):
+            if not (rounds.is_alive() and self._heartbeat.is_alive() and self._settling.is_alive()):
+                raise RuntimeError("A thread of the worker has ended; see the log before this.")
+        self._finish()
+        rounds.join()
+
+    def _run_rounds(self) -> None:
         failures = 0
         while not self._stopping.is_set():
             try:
@@ -121,7 +137,12 @@ class Worker:
                 log.error("worker.round_failed", error, failures=failures, pause_seconds=pause)
             self._say_alive()
             self._pause(pause, failed=failures > 0)
-        self._finish()
+        if self._end_work():
+            self._nothing_left.set()
+        self._settled.wait()
+        self._call_for_another()
+        self._protection.set(False)
+        self._warehouses.close()
 
     def round(self) -> None:
         """Claim what there is room for; with nothing to do for long enough, go to sleep."""
@@ -129,9 +150,9 @@ class Worker:
         took = self._take()
         busy = self._busy()
         self._protection.set(busy)
-        if self.sleep is not None and ((took and not was_busy) or self._handed_back):
-            self._handed_back = False
-            self.sleep.take_back()
+        self._count_unsure = self._count_unsure or (took and not was_busy)
+        if self._count_unsure:
+            self._see_to_the_count()
         if busy or took:
             self._idle_since = time.monotonic()
         elif time.monotonic() - self._idle_since >= self._idle_seconds:
@@ -154,6 +175,15 @@ class Worker:
         self._metrics.looked(demand)
         return demand
 
+    def _see_to_the_count(self) -> None:
+        self._count_unsure = False
+        try:
+            if self.sleep is not None:
+                self.sleep.take_back()
+        except BaseException:
+            self._count_unsure = True
+            raise
+
     def _say_alive(self) -> None:
         try:
             self._health_file.touch()
@@ -175,9 +205,9 @@ class Worker:
 
     def _take(self) -> bool:
         """Claim reports and deliveries; returns whether there were any."""
-        if self._alone and self._heartbeat.count():
+        if self._heartbeat.count() and time.monotonic() < self._alone_until:
             return False
-        self._alone = False
+        self._alone_until = 0.0
         if self.lanes.withdraw(_LONGEST_WAIT):
             self._seconds = None  # those before them take longer than was thought
         room = self._room()
@@ -192,10 +222,11 @@ class Worker:
             self._lost = demand.lost
             self._recipients_wait = self._recipients_wait or demand.deliveries > 0
         took = self._take_deliveries() if self._recipients_wait else False
+        room = self._room() if took else room
         if self._lost and (self._turn_of_lost or not ready):
             return self._take_lost() or took
         self._draining_since = None
-        if ready:
+        if ready and room:
             claims = self._queue.claim(room)
             self._more = len(claims) >= room
             self._claimed = len(claims)
@@ -218,25 +249,31 @@ class Worker:
     def _take_lost(self) -> bool:
         """Claim a row whose worker lost its lease, to be made alone: it may be what killed that worker.
 
-        Nothing is claimed until all else has ended, for a while; then it begins beside what takes so long.
+        Nothing is claimed until all else has ended, and then until it has ended itself; neither for ever.
         """
         now = time.monotonic()
         if self._draining_since is None:
             self._draining_since = now
-        if self._heartbeat.count() and now - self._draining_since < _LONGEST_DRAIN:
+        if self._heartbeat.count() and now - self._draining_since < _ALONE:
             return False
         claims = self._queue.claim_lost()
         self._draining_since = None
         self._turn_of_lost = False
         self._lost = 0
         self._next_look = 0  # there may be more of them
-        self._alone = bool(claims)
+        self._alone_until = time.monotonic() + _ALONE if claims else 0.0
         self._start(claims)
         return bool(claims)
 
     def _take_deliveries(self) -> bool:
-        token, dues = self._ledger.claim(_DELIVERIES)
-        self._recipients_wait = len(dues) >= _DELIVERIES
+        self._recipients_wait = False  # before the claim: what is entered meanwhile counts
+        try:
+            token, dues = self._ledger.claim(_DELIVERIES)
+        except BaseException:
+            self._recipients_wait = True
+            raise
+        if len(dues) >= _DELIVERIES:
+            self._recipients_wait = True
         for _, group in itertools.groupby(dues, key=lambda due: due.config_id):
             work = list(group)
             give_back = partial(self._ledger.release, token, work[0].config_id)
@@ -278,31 +315,37 @@ class Worker:
     def _give_back(self, attempt: Attempt) -> None:
         self._settling.put(attempt, released(attempt.claim, "handed back: no lane came to it"), wait=False)
 
-    def _settled(self, outcomes: Sequence[Outcome]) -> None:
+    def _entered(self, outcomes: Sequence[Outcome]) -> None:
+        # Before the attempts leave the heartbeat: a worker that stops looks here once nothing is at work.
+        if any(outcome.recipients for outcome in outcomes):
+            self._recipients_wait = True
+        if any(outcome.handed_back for outcome in outcomes):
+            self._count_unsure = True
         self._metrics.settled(outcomes)
-        self._recipients_wait = self._recipients_wait or any(outcome.recipients for outcome in outcomes)
-        self._handed_back = self._handed_back or any(outcome.handed_back for outcome in outcomes)
-        self._wake.set()
 
     # --- stopping
 
     def _finish(self) -> None:
-        """Let what is at work end; shortly before the time is up, hand back the rest."""
-        deadline = self._stop_at
-        grace = min(5.0, self._stop_seconds / 3)
+        """Let what is at work end; shortly before the time is up, hand back the rest.
+
+        Nothing here waits for Snowflake or ECS without an end, but for `run`'s last wait: the process has a limit too.
+        """
+        grace = min(_LONGEST_GRACE, self._stop_seconds / 3)
         log.info("worker.stopping", running=self._heartbeat.count(), stop_seconds=self._stop_seconds)
-        if not self._end_work(deadline - grace):
-            self._hand_back(deadline - grace / 2)
-        self._settling.finish(deadline)
-        self._call_for_another()
+        if not self._nothing_left.wait(max(self._stop_at - grace - time.monotonic(), 0)):
+            self._hand_back(self._stop_at - grace * 2 / 3)
+        self._settling.finish(self._stop_at - grace / 3)
+        self._settled.set()
         self._heartbeat.stop()
-        self._protection.set(False)
-        self._warehouses.close()
         log.info("worker.stopped", running=self._heartbeat.count())
 
-    def _end_work(self, deadline: float) -> bool:
-        """Wait for reports, their entry and their delivery; returns whether all came to an end in time."""
-        while self.lanes.wait_until_empty(deadline) and self._heartbeat.wait_until_empty(deadline):
+    def _end_work(self) -> bool:
+        """Wait for reports, their entry and their delivery, until the stop hurries; returns whether all ended."""
+        while not self._hurry.is_set():
+            if self.lanes.in_hand() or self._heartbeat.count():
+                self._wake.wait(0.2)
+                self._wake.clear()
+                continue
             try:
                 if not self._recipients_wait or not self._take_deliveries():
                     return True
@@ -315,8 +358,10 @@ class Worker:
         """Release what is still at work; what a thread is stuck with is fenced off by it."""
         self._hurry.set()
         self.lanes.withdraw()
-        for attempt in self._heartbeat.attempts():
-            attempt.stop(self._queue.cancel_queries)
+        attempts = self._heartbeat.attempts()
+        for attempt in attempts:
+            attempt.stop()
+        self._heartbeat.end_queries(attempts)
         if not self.lanes.wait_until_empty(deadline):
             for attempt in self._heartbeat.attempts():
                 self._give_back(attempt)
@@ -324,7 +369,6 @@ class Worker:
     def _call_for_another(self) -> None:
         """See to it that somebody takes what was handed back."""
         try:
-            if self.sleep is not None:
-                self.sleep.take_back()
+            self._see_to_the_count()
         except Exception as error:  # noqa: BLE001 - the sweep finds the rows as well, later
             log.error("worker.no_successor", error)

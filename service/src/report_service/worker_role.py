@@ -83,13 +83,26 @@ def run_worker(settings: WorkerSettings) -> None:
             worker.sleep = _sleep(settings, task, worker)
         else:
             log.warning("worker.no_scaling", reason="ECS_CONTAINER_METADATA_URI_V4 is not set")
-        for number in (signal.SIGTERM, signal.SIGINT):
+
+        def stop(*_: object) -> None:
             # In a thread: the handler may interrupt the main thread while it holds the lock that `stop` needs.
-            signal.signal(number, lambda *_: threading.Thread(target=worker.stop).start())
+            threading.Thread(target=worker.stop).start()
+            end = threading.Timer(settings.stop_seconds, _leave)
+            end.daemon = True
+            end.start()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
         log.info(
             "worker.started", name=name, lanes=worker.lanes.count, reports=list(catalogue), user=secret.login().user
         )
         worker.run()
+
+
+def _leave() -> None:
+    """End the process, whatever still hangs; by now what was at work is handed back as far as that was possible."""
+    log.warning("worker.stopped_late", reason="Snowflake or ECS did not answer in time.")
+    os._exit(1)
 
 
 def open_warehouse(settings: Settings, secret: LoginSource, purpose: str, **limits: Any) -> Warehouse:

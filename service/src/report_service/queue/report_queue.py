@@ -7,12 +7,13 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service import log
-from report_service.errors import KeyTakenError
+from report_service.errors import ErrorCode, KeyTakenError
 from report_service.queue import statements
 from report_service.queue.outcome import Outcome
 from report_service.queue.rows import Claim, Demand, Job, NewJob
@@ -75,20 +76,25 @@ class ReportQueue:
         """End whatever another session of this user runs."""
         self._warehouse.rows(statements.cancel_queries(session_id))
 
-    def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Enter how attempts ended, all in one transaction; returns those whose lease was lost, which change nothing.
+    def settle(self, outcomes: Sequence[Outcome]) -> bool:
+        """Enter how attempts ended, all in one transaction; returns False if not all could be, and none is.
 
-        A completed one's recipients enter the ledger with it, and a recurring one's successor the table, once.
+        That is so if a lease was lost. A completed one's recipients enter the ledger with it, and a recurring one's
+        successor the table, once.
         """
-        if not outcomes:
-            return []
         try:
             self._settle(outcomes)
-            return []
         except _NotAllError:
-            if len(outcomes) == 1:
-                return list(outcomes)
-        return [outcome for outcome in outcomes if self.settle([outcome])]
+            return False
+        return True
+
+    def is_settled(self, outcomes: Sequence[Outcome]) -> bool:
+        """Return whether the rows stand as `outcomes` left them; of rows that are PENDING again nobody can tell."""
+        tokens = json.dumps(sorted({outcome.claim.token for outcome in outcomes}))
+        found = {
+            (int(number), token, status) for number, token, status in self._warehouse.rows(statements.ENDED, (tokens,))
+        }
+        return found.issuperset((outcome.claim.config_id, outcome.claim.token, outcome.status) for outcome in outcomes)
 
     def submit(self, job: NewJob) -> tuple[Job, bool]:
         """Insert a request unless one with its key exists; returns the row, and whether it is new.
@@ -159,14 +165,16 @@ class ReportQueue:
                 return []
             rows = self._warehouse.rows(statements.CLAIMED, (token,))
             self._warehouse.change(statements.AUDIT_CLAIMED, (token,))
-        return [_claim(row) for row in rows]
+        return _claims(rows)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         records = json.dumps([outcome.record() for outcome in outcomes])
         deliveries = [delivery for outcome in outcomes for delivery in outcome.deliveries()]
         followed = sum(outcome.next_run_at is not None for outcome in outcomes)
         with self._nobody_in_the_way(), self._warehouse.transaction():
-            if self._warehouse.change(statements.SETTLE, (records,)) != len(outcomes):
+            changed = self._warehouse.change(statements.SETTLE, (records,))
+            # One that stands in the table more than once ends everywhere, alone.
+            if changed != len(outcomes) and (len(outcomes) > 1 or not changed):
                 raise _NotAllError
             self._warehouse.change(statements.AUDIT_SETTLED, (self._actor, records))
             if deliveries:
@@ -195,7 +203,11 @@ class ReportQueue:
         for number, _, session, _, started, *_ in self._warehouse.rows(statements.TRANSACTIONS):
             age = now - _utc(started)
             if age > self._abandoned:
-                self._warehouse.rows(statements.abort_transaction(number))
+                try:
+                    self._warehouse.rows(statements.abort_transaction(number))
+                except SnowflakeError as error:  # it has ended meanwhile, perhaps by another worker
+                    log.warning("queue.transaction_not_ended", session=session, reason=str(error)[:300])
+                    continue
                 log.warning("queue.transaction_ended", session=session, seconds=round(age.total_seconds()))
 
     def _audit(self, config_id: int, attempt: int, before: str | None, after: str, detail: str) -> None:
@@ -212,9 +224,15 @@ def _utc(time: Any) -> datetime.datetime:
     return found.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
-def _claim(row: tuple[Any, ...]) -> Claim:
-    config_id, token, attempt, max_attempts, *rest = row
-    return Claim(int(config_id), token, int(attempt), int(max_attempts), *rest)
+def _claims(rows: Sequence[tuple[Any, ...]]) -> list[Claim]:
+    """One claim a CONFIG_ID: Snowflake does not enforce its key, and rows that share one cannot be told apart."""
+    found: dict[int, Claim] = {}
+    for config_id, token, attempt, max_attempts, *rest in rows:
+        claim = Claim(int(config_id), token, int(attempt), int(max_attempts), *rest)
+        if claim.config_id in found:
+            claim = replace(claim, error_code=ErrorCode.INVALID_ROW, error_message="CONFIG_ID is in the table twice.")
+        found[claim.config_id] = claim
+    return list(found.values())
 
 
 def _request(row: tuple[Any, ...]) -> tuple[str, str, Any, Any]:
