@@ -38,8 +38,11 @@ def proxied():
 
 @pytest.fixture
 def fleet(cloud, snowflake_account, tmp_path):
-    """Make a fleet that ends with the test."""
+    """Make a fleet that ends with the test; its mail sender is known to SES."""
     made = []
+    ses = cloud.client("sesv2")
+    if not ses.list_email_identities().get("EmailIdentities"):
+        ses.create_email_identity(EmailIdentity="reports@example.com")
 
     def make(account=snowflake_account, **changes):
         made.append(Fleet(cloud, account, BUCKET, tmp_path, **({"RETRY_SECONDS": "0.5"} | changes)))
@@ -129,10 +132,8 @@ def test_s3_fails_and_the_report_is_made_when_it_is_back(warehouse, cloud, proxi
 )
 def test_ses_fails_and_nobody_is_told_twice(warehouse, cloud, proxied, fleet, kind, status):
     ses = proxied(cloud.endpoint, str(cloud.bundle))
-    client = cloud.client("sesv2")
-    if not client.list_email_identities().get("EmailIdentities"):
-        client.create_email_identity(EmailIdentity="reports@example.com")
-    ses.fault = lambda request: KINDS[kind]
+    calls = []
+    ses.fault = lambda request: calls.append(request) or KINDS[kind]
     worker = fleet(AWS_ENDPOINT_URL_SESV2=ses.url).start()
     (config_id,) = reports(warehouse, 1, RECIPIENTS=[{"channel": "email", "to": "a@example.com"}])
     ledger = "SELECT STATUS, ERROR_CODE, ERROR_MESSAGE FROM REPORT_DELIVERY WHERE ATTEMPTS > 0 AND STATUS <> 'SENDING'"
@@ -149,6 +150,7 @@ def test_ses_fails_and_nobody_is_told_twice(warehouse, cloud, proxied, fleet, ki
     else:
         time.sleep(3)
         assert warehouse.rows(ledger)[0][0] == "UNCERTAIN"
+        assert len(calls) == 1
     assert len(ses.seen) <= 1
     assert row(warehouse, config_id)["STATUS"] == "COMPLETED"
     assert "Traceback" not in worker.log.read_text()
@@ -197,8 +199,8 @@ def test_snowflake_fails_at_a_step_and_every_report_ends_once(
     done = until(lambda: statuses(warehouse) == {"COMPLETED": 4}, 90)
     assert done, (statuses(warehouse), struck, worker.log.read_text()[-3000:])
     assert_each_ended_once(snowflake_account, warehouse, rows)
-    open_deliveries = "SELECT COUNT(*) FROM REPORT_DELIVERY WHERE STATUS IN ('PENDING', 'SENDING') AND ATTEMPTS = 0"
-    assert until(lambda: warehouse.rows(open_deliveries)[0][0] == 0, 60)
+    sent = "SELECT COUNT(*) FROM REPORT_DELIVERY WHERE STATUS = 'SENT' AND ATTEMPTS = 1"
+    assert until(lambda: warehouse.rows(sent)[0][0] == 4, 60), warehouse.rows("SELECT * FROM REPORT_DELIVERY")
     assert struck
     assert worker.poll() is None
     assert "Traceback" not in worker.log.read_text()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
 from botocore.parsers import ResponseParserError
@@ -53,6 +53,7 @@ class Parcel:
 
 
 Channel = Callable[[Parcel, str], None]
+Recorded = TypeVar("Recorded")
 
 
 class EmailChannel:
@@ -114,7 +115,7 @@ class Delivery:
             for due in dues:
                 if stopping():
                     return
-                if not ledger.sending(due, token):
+                if not _insist(partial(ledger.sending, due, token)):
                     continue
                 try:
                     if problem:
@@ -170,17 +171,15 @@ def _record(ledger: DeliveryLedger, due: Due, token: str, error: DeliveryError) 
     log.warning("delivery.failed", code=error.code, tries=tries, **_ids(due))
 
 
-def _insist(record: Callable[[], None]) -> None:
-    """Record what became of a message, over a short fault of Snowflake too: unrecorded, it would be UNCERTAIN."""
+def _insist(record: Callable[[], Recorded]) -> Recorded:
+    """Record how far a message is, over a short fault of Snowflake too: unrecorded, it would be UNCERTAIN."""
     for pause in _RECORD_PAUSES:
         try:
-            record()
+            return record()
         except SnowflakeError as error:
             log.error("delivery.not_recorded", error, private=True, pause_seconds=pause)
             time.sleep(pause)
-        else:
-            return
-    record()
+    return record()
 
 
 def _passes(error: ClientError) -> bool:
