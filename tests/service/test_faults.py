@@ -216,7 +216,7 @@ def test_a_full_disk_is_told_in_the_row_and_other_reports_go_on(warehouse, fleet
     large = insert(
         warehouse,
         REPORT_NAME="customer_balance",
-        OUTPUT_FORMAT="CSV",
+        OUTPUT_FORMAT="EXCEL",
         PARAMETERS={"minimum_balance": -1000},
         MAX_ATTEMPTS=2,
     )

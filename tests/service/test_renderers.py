@@ -11,7 +11,7 @@ import pyarrow as pa
 import pypdfium2
 import pytest
 
-from report_service.catalogue import Chart, Column, Definition
+from report_service.catalogue import Chart, Column, CsvForm, Definition
 from report_service.errors import ReportError
 from report_service.renderers import ReportFacts, resolve_columns
 from report_service.renderers.csv_file import CsvRenderer
@@ -20,6 +20,19 @@ from report_service.renderers.pdf_file import PdfRenderer
 
 DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "=cmd|' /C calc'!A0"]
 DANGEROUS += ["\n=1", " =1+1", "\u00a0=1", "\u200b=1", "\ufeff@x", "＝1+1", "＋1", "－1", "＠x", " \t-1", "\ttext"]
+
+
+class Stream(io.BufferedWriter):
+    """A file that can only be written to, from its beginning to its end, as an upload can."""
+
+    def __init__(self, path):
+        super().__init__(path.open("wb", buffering=0))
+
+    def seekable(self):
+        return False
+
+    def seek(self, *_):
+        raise io.UnsupportedOperation("seek")
 
 
 def facts(**changes):
@@ -46,8 +59,9 @@ def write(tmp_path):
     def write_file(renderer, table, *, columns=None, chunk=None, **changes):
         path = tmp_path / f"r.{renderer.extension}"
         batches = iter(table.to_batches(max_chunksize=chunk))
-        rows = renderer.write(facts(**changes), resolve_columns(columns or definition(), table.schema), batches, path)
-        assert rows == table.num_rows
+        resolved = resolve_columns(columns or definition(), table.schema)
+        with Stream(path) as file:
+            assert renderer.write(facts(**changes), resolved, batches, file) == table.num_rows
         return path
 
     return write_file
@@ -105,6 +119,27 @@ def test_csv_names_of_columns_are_made_harmless_too(write):
         "PLAIN",
         'with "quotes", commas',
     ]
+
+
+MARKS = {"utf-8": b"", "utf-8-sig": b"\xef\xbb\xbf", "utf-16": b"\xff\xfe", "windows-1252": b""}
+
+
+@pytest.mark.parametrize("encoding", MARKS)
+def test_csv_has_the_delimiter_and_the_encoding_that_the_report_declares(write, encoding):
+    table = pa.table({"A": ["Zürich; Genève", "€ 5", None], "B": [1.5, -2.0, None]})
+    renderer = CsvRenderer(CsvForm(delimiter=";", encoding=encoding))
+    content = write(renderer, table, chunk=2).read_bytes()
+    assert content.startswith(MARKS[encoding])
+    text = content.decode(encoding)
+    assert text == '"A";"B"\r\n"Zürich; Genève";1.5\r\n"€ 5";-2\r\n;\r\n'
+    assert f"charset={encoding.removesuffix('-sig')};" in renderer.media_type
+
+
+@pytest.mark.parametrize(("name", "value", "place"), [("株", "a", "Column 株 holds"), ("A", "😀", "Column A holds")])
+def test_csv_refuses_what_its_encoding_does_not_have_by_the_name_of_the_column(write, name, value, place):
+    renderer = CsvRenderer(CsvForm(encoding="windows-1252"))
+    with pytest.raises(ReportError, match=place):
+        write(renderer, pa.table({"B": ["fits"], name: [value]}))
 
 
 @pytest.mark.parametrize("text", ["\ue000\nb", "a\n\ue000", "\ue000\ue001\nb", "a\n\ue001", "\ue000\n\n\ue001"])
@@ -262,7 +297,8 @@ def test_pdfs_that_are_written_at_once_do_not_mix_up_their_fonts(tmp_path):
     def write_one(number):
         table = pa.table({"T": [alphabets[number][place : place + 20] for place in range(0, 300, 20)]})
         path = tmp_path / f"{number}.pdf"
-        PdfRenderer().write(facts(), resolve_columns(definition(), table.schema), iter(table.to_batches()), path)
+        with Stream(path) as file:
+            PdfRenderer().write(facts(), resolve_columns(definition(), table.schema), iter(table.to_batches()), file)
         return "".join(pdf_text(path).split())
 
     with ThreadPoolExecutor(4) as pool:

@@ -30,6 +30,8 @@ class OutputFormat(StrEnum):
 
     CSV = "CSV"
     EXCEL = "EXCEL"
+    JSON = "JSON"
+    PARQUET = "PARQUET"
     PDF = "PDF"
 
 
@@ -61,11 +63,33 @@ class Chart(_Part):
         return self
 
 
+class CsvForm(_Part):
+    """How CSV is written; `utf-8-sig` is UTF-8 with a byte order mark, by which Excel knows it."""
+
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    encoding: Literal["utf-8", "utf-8-sig", "utf-16", "windows-1252", "iso-8859-1"] = "utf-8"
+
+    @property
+    def marked(self) -> bool:
+        """Whether the file begins with a byte order mark."""
+        return self.encoding in ("utf-8-sig", "utf-16")
+
+    @property
+    def unmarked(self) -> str:
+        """Python's name of the encoding of what follows the mark."""
+        return {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}.get(self.encoding, self.encoding)
+
+
 class Limits(_Part):
-    """What a report may take; a report beyond it fails with TOO_MANY_ROWS, it is never cut."""
+    """What a report may take: rows of its result, bytes of its file, seconds from claim to file.
+
+    A report beyond it fails with TOO_MANY_ROWS, FILE_TOO_LARGE or TOO_SLOW; it is never cut.
+    """
 
     rows: int = Field(default=5_000_000, ge=1)
     pdf_rows: int = Field(default=20_000, ge=1)
+    bytes: int = Field(default=5_000_000_000, ge=1, le=80_000_000_000)
+    seconds: float = Field(default=3600, gt=0, le=86_400, strict=False)
 
 
 class Definition(_Part):
@@ -80,6 +104,7 @@ class Definition(_Part):
     parameters: tuple[Parameter, ...] = Field(default=(), strict=False)
     columns: dict[str, Column] = Field(default_factory=dict)
     chart: Chart | None = None
+    csv: CsvForm = CsvForm()
     limits: Limits = Limits()
 
     @field_validator("columns")

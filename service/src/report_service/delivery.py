@@ -146,7 +146,7 @@ class Delivery:
         except ReportError as error:
             raise DeliveryError(error.code, error.message) from error
         facts = facts_of(request, config_id=due.config_id, requested_by=due.requested_by, generated_at=due.made_at)
-        renderer = renderer_for(request.output)
+        renderer = renderer_for(request.output, request.report.definition)
         path = None
         if due.produced.bytes <= self._attachment_bytes:
             path = folder / f"{request.report.name}.{renderer.extension}"

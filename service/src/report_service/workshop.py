@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import random
-import tempfile
-from pathlib import Path
 
 from report_service import log
 from report_service.attempt import Attempt, HandedBackError
@@ -75,23 +73,24 @@ class Workshop:
         return completed(claim, produced, recipients=recipients, next_run_at=next_run_at)
 
     def _make(self, attempt: Attempt, request: Request, warehouse: Warehouse) -> Produced:
-        claim, report, renderer = attempt.claim, request.report, renderer_for(request.output)
+        claim, report, renderer = attempt.claim, request.report, renderer_for(request.output, request.report.definition)
         now = claim.now()
         facts = facts_of(request, config_id=claim.config_id, requested_by=claim.requested_by, generated_at=now)
-        with tempfile.TemporaryDirectory(prefix="report-") as folder:
-            path = Path(folder) / f"{report.name}.{renderer.extension}"
+        key = file_key(
+            report.name, renderer.extension, config_id=claim.config_id, attempt=claim.attempt, day=now.date()
+        )
+        limits = report.definition.limits
+        attempt.limit(limits.seconds)
+        with self._storage.writing(key, media_type=renderer.media_type, limit=limits.bytes) as upload:
             tag = f"snowgate:{report.name}:{claim.config_id}:{claim.attempt}"
             with (
                 attempt.querying(warehouse),
                 open_result(warehouse, request, query_tag=tag, still_wanted=attempt.still_wanted) as result,
             ):
                 columns = resolve_columns(report.definition, result.schema)
-                rows = renderer.write(facts, columns, result.batches, path)
+                rows = renderer.write(facts, columns, result.batches, upload)
             attempt.still_wanted()
-            key = file_key(
-                report.name, renderer.extension, config_id=claim.config_id, attempt=claim.attempt, day=now.date()
-            )
-            stored = self._storage.store(path, key, media_type=renderer.media_type)
+            stored = upload.finish()
         return Produced(stored.location, rows, stored.bytes, stored.sha256)
 
     def _refused(self, claim: Claim, error: ReportError) -> Outcome:

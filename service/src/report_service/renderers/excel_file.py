@@ -11,7 +11,7 @@ import datetime
 import math
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
+from io import BufferedIOBase
 from typing import Any
 
 import pyarrow as pa
@@ -44,10 +44,10 @@ class ExcelRenderer:
         self._sheet_rows = sheet_rows
 
     def write(
-        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], path: Path
+        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], file: BufferedIOBase
     ) -> int:
         """Write the data sheets and the sheet About; raises ReportError for a text that is too long for a cell."""
-        with xlsxwriter.Workbook(path, _OPTIONS) as book:
+        with xlsxwriter.Workbook(file, _OPTIONS) as book:
             book.set_properties({"title": facts.title, "comments": facts.description})
             sheets = _Sheets(book, columns, self._sheet_rows)
             for batch in batches:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from io import BufferedIOBase
 from typing import Any
 
 import pyarrow as pa
@@ -38,13 +38,13 @@ class PdfRenderer:
     media_type = "application/pdf"
 
     def write(
-        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], path: Path
+        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], file: BufferedIOBase
     ) -> int:
         """Write the document; raises ReportError if the columns do not fit on a page."""
         typesetter = Typesetter.create()
         sample, first = _take(batches, _SAMPLE_ROWS)
         cells = _joined([texts(batch, columns, typesetter) for batch in first], len(columns))
-        document = _Document(facts, columns, cells, typesetter, path)
+        document = _Document(facts, columns, cells, typesetter, file)
         document.head(sample)
         document.add(cells)
         for batch in batches:
@@ -54,7 +54,7 @@ class PdfRenderer:
 
 class _Document:
     def __init__(
-        self, facts: ReportFacts, columns: Sequence[Column], sample: Cells, typesetter: Typesetter, path: Path
+        self, facts: ReportFacts, columns: Sequence[Column], sample: Cells, typesetter: Typesetter, file: BufferedIOBase
     ) -> None:
         self._facts = facts
         self._columns = columns
@@ -63,7 +63,7 @@ class _Document:
         self._width, self._height = self._page_size
         self._table = TablePainter(columns, layout, typesetter, _MARGIN)
         self._leading = layout.leading
-        self._canvas = Canvas(str(path), pagesize=self._page_size, pageCompression=1)
+        self._canvas = Canvas(file, pagesize=self._page_size, pageCompression=1)
         self._canvas.setTitle(facts.title)
         self._canvas.setSubject(facts.description)
         self._canvas.setCreator("Snowgate")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from io import BufferedIOBase
 from typing import Protocol
 
 import pyarrow as pa
@@ -59,12 +59,15 @@ class Renderer(Protocol):
     """Writes one file format."""
 
     extension: str
-    media_type: str
+
+    @property
+    def media_type(self) -> str:
+        """The file's type, for S3 and for the e-mail that it is attached to."""
 
     def write(
-        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], path: Path
+        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], file: BufferedIOBase
     ) -> int:
-        """Write all batches to `path` and return the number of rows."""
+        """Write all batches to `file`, which cannot seek, and return the number of rows."""
 
 
 def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
