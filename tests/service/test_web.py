@@ -14,6 +14,7 @@ from snowflake.connector.errors import OperationalError
 
 from report_service.queue import Produced, ReportQueue
 from report_service.queue.outcome import completed
+from report_service.recipients import RecipientRules
 from report_service.web.app import make_app
 from report_service.web.readiness import LOOK_SECONDS, Readiness
 from report_service.web.tokens import FixedToken
@@ -42,6 +43,7 @@ def make(catalogue, warehouse):
 
     def make_client(open_queue=lend, headers=None):
         app = make_app(
+            rules=RecipientRules(),
             catalogue=catalogue,
             open_queue=open_queue,
             environment="test",

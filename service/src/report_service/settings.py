@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from report_service.health import WORKER_FILE
+from report_service.recipients import RecipientRules
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$")]
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:\d*:.+$")]
@@ -26,6 +27,11 @@ def _empty_is_absent(value: Any) -> Any:
     return None if value == "" else value
 
 
+def _words(value: Any) -> Any:
+    return tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 OptionalArn = Annotated[Arn | None, BeforeValidator(_empty_is_absent)]
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_absent)]
 OptionalToken = Annotated[Annotated[SecretStr, Field(min_length=16)] | None, BeforeValidator(_empty_is_absent)]
@@ -70,8 +76,24 @@ class Settings(BaseSettings):
     snowflake_login_seconds: int = Field(default=20, ge=1, le=300)
 
     report_bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    # Whom reports may be sent to; domains and topics are lists with commas.
+    mail_failures_to: OptionalAddress = None
+    mail_domains: Words = ()
+    sns_topic_arns: Annotated[tuple[Arn, ...], NoDecode, BeforeValidator(_words)] = ()
+    destinations_secret_arn: OptionalArn = None
+
     reports_directory: Path = Path(__file__).parents[2] / "reports"
     health_file: Path = WORKER_FILE
+
+    @property
+    def recipient_rules(self) -> RecipientRules:
+        """Whom reports may be sent to."""
+        return RecipientRules(
+            domains=tuple(domain.lower() for domain in self.mail_domains),
+            topics=self.sns_topic_arns,
+            destinations=self.destinations_secret_arn is not None,
+            failures_to=self.mail_failures_to,
+        )
 
     @model_validator(mode="after")
     def _one_login(self) -> Settings:
@@ -131,7 +153,6 @@ class WebSettings(Settings):
 class CheckSettings(Settings):
     """What test-connections looks at beside, where it is set."""
 
-    sns_topic_arn: OptionalArn = None
     api_url: Annotated[Url | None, BeforeValidator(_empty_is_absent)] = None
     api_token: OptionalToken = None
     api_token_secret_arn: OptionalArn = None

@@ -14,7 +14,8 @@ from report_service import log
 from report_service.alarm_clock import AlarmClock, NoAlarmClock, SchedulerAlarmClock
 from report_service.aws import LateClient
 from report_service.catalogue import load_catalogue
-from report_service.delivery import Delivery, EmailChannel
+from report_service.channels import AppriseChannel, Channel, EmailChannel, SnsChannel
+from report_service.delivery import Delivery
 from report_service.ecs import DesiredCount, EcsTask, TaskProtection, read_task
 from report_service.heartbeat import Heartbeat
 from report_service.login import LoginSource, login_source
@@ -55,7 +56,12 @@ def run_worker(settings: WorkerSettings) -> None:
         )
 
     storage = Storage(LateClient("s3"), settings.report_bucket)
-    email = EmailChannel(LateClient("sesv2", once=True), sender=settings.mail_sender)
+    rules = settings.recipient_rules
+    channels: dict[str, Channel] = {
+        "email": EmailChannel(LateClient("sesv2", once=True), sender=settings.mail_sender),
+        "sns": SnsChannel(LateClient("sns", once=True)),
+        "apprise": AppriseChannel(LateClient("secretsmanager"), settings.destinations_secret_arn),
+    }
     with (
         session("worker") as main,
         session("settling") as settling,
@@ -68,8 +74,10 @@ def run_worker(settings: WorkerSettings) -> None:
             ledger=ledger(main),
             open_ledger=ledger,
             warehouses=Warehouses(lambda: session("report", autocommit=True)),
-            workshop=Workshop(catalogue, storage, retry_seconds=settings.retry_seconds),
-            delivery=Delivery(catalogue, storage, {"email": email}, attachment_bytes=settings.mail_attachment_bytes),
+            workshop=Workshop(catalogue, storage, rules=rules, retry_seconds=settings.retry_seconds),
+            delivery=Delivery(
+                catalogue, storage, channels, rules=rules, attachment_bytes=settings.mail_attachment_bytes
+            ),
             heartbeat=Heartbeat(queue(beating), lease_seconds=settings.lease_seconds),
             metrics=Metrics(settings.environment),
             protection=TaskProtection(settings.ecs_agent_uri),

@@ -11,6 +11,7 @@ from report_service.catalogue import Catalogue
 from report_service.errors import ErrorCode, LeaseLostError, ReportError, RequestError, exhaustion
 from report_service.queue.outcome import Outcome, completed, failed, planned, released, retried
 from report_service.queue.rows import Claim, Produced
+from report_service.recipients import RecipientRules
 from report_service.renderers import facts_of, renderer_for, resolve_columns
 from report_service.requests import Request, check_request, is_recurring, missed_by, next_time
 from report_service.results import open_result
@@ -23,9 +24,17 @@ _LONGEST_RETRY = 900.0  # seconds
 class Workshop:
     """Makes reports; holds nothing of any one of them, so threads may share it."""
 
-    def __init__(self, catalogue: Catalogue, storage: Storage, *, retry_seconds: float = 10) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        storage: Storage,
+        *,
+        rules: RecipientRules = RecipientRules(),  # noqa: B008 - it cannot be changed
+        retry_seconds: float = 10,
+    ) -> None:
         self._catalogue = catalogue
         self._storage = storage
+        self._rules = rules
         self._retry_seconds = retry_seconds
 
     def carry_out(self, attempt: Attempt, warehouse: Warehouse) -> Outcome | None:
@@ -53,7 +62,7 @@ class Workshop:
 
     def _carry_out(self, attempt: Attempt, warehouse: Warehouse) -> Outcome:
         claim = attempt.claim
-        request = check_request(claim, self._catalogue)
+        request = check_request(claim, self._catalogue, self._rules)
         recurring = is_recurring(claim)
         if recurring and claim.run_at is None:
             return planned(claim, next_time(claim, claim.now()))
@@ -97,7 +106,9 @@ class Workshop:
         if error.retry and claim.attempt < claim.max_attempts:
             longest = min(self._retry_seconds * 2 ** min(claim.attempt - 1, 20), _LONGEST_RETRY)
             return retried(claim, error, delay_seconds=longest * random.uniform(0.8, 1.2))
-        return failed(claim, error, next_run_at=_next_run_at(claim))
+        requester = self._rules.requester(claim.requested_by)
+        notice = (requester.channel, requester.address) if requester else None
+        return failed(claim, error, next_run_at=_next_run_at(claim), notice=notice)
 
 
 def _next_run_at(claim: Claim) -> datetime.datetime | None:

@@ -72,10 +72,14 @@ class Produced:
 
 @dataclass(frozen=True)
 class Due:
-    """A delivery that its worker has claimed, and the finished report that it is of."""
+    """A delivery that its worker has claimed, and the request that it is of.
+
+    `kind` is REPORT for the finished report, FAILURE for what the requester is told of one that failed.
+    """
 
     delivery_id: int
     config_id: int
+    kind: Any
     channel: str
     recipient: str
     attempts: int  # those before this one
@@ -83,8 +87,22 @@ class Due:
     parameters: Any
     output_format: Any
     requested_by: Any
+    status: str | None
+    error_code: str | None
+    error_message: str | None
     produced: Produced | None
     made_at: datetime.datetime | None
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """A recipient whom a report did not reach, or perhaps not."""
+
+    channel: str
+    recipient: str
+    status: str
+    error_code: str | None
+    error_message: str | None
 
 
 @dataclass(frozen=True)

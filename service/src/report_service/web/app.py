@@ -17,7 +17,7 @@ from report_service.errors import ErrorCode, KeyTakenError, RequestError
 from report_service.parameters import check_parameters
 from report_service.queue.report_queue import ReportQueue
 from report_service.queue.rows import Job, NewJob
-from report_service.recipients import check_recipients
+from report_service.recipients import RecipientRules
 from report_service.requests import check_format
 from report_service.web import prometheus
 from report_service.web.guard import BodyLimit, TokenGuard
@@ -42,7 +42,14 @@ _USUAL_DURATION = datetime.timedelta(minutes=5)  # with a worker that must be wo
 
 
 def make_app(
-    *, catalogue: Catalogue, open_queue: OpenQueue, environment: str, bucket: str, tokens: Tokens, body_bytes: int
+    *,
+    catalogue: Catalogue,
+    rules: RecipientRules,
+    open_queue: OpenQueue,
+    environment: str,
+    bucket: str,
+    tokens: Tokens,
+    body_bytes: int,
 ) -> FastAPI:
     """Return the application; `open_queue` lends a queue for one request."""
     app = FastAPI(
@@ -58,7 +65,7 @@ def make_app(
     app.add_middleware(BodyLimit, limit=body_bytes)
     install(app)
     _open_routes(app, open_queue, environment)
-    _job_routes(app, catalogue, open_queue, bucket, [Depends(TokenGuard(tokens))])
+    _job_routes(app, catalogue, rules, open_queue, bucket, [Depends(TokenGuard(tokens))])
     return app
 
 
@@ -78,7 +85,14 @@ def _open_routes(app: FastAPI, open_queue: OpenQueue, environment: str) -> None:
         return Ready()
 
 
-def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucket: str, guards: list[Any]) -> None:
+def _job_routes(
+    app: FastAPI,
+    catalogue: Catalogue,
+    rules: RecipientRules,
+    open_queue: OpenQueue,
+    bucket: str,
+    guards: list[Any],
+) -> None:
     guarded: dict[str, Any] = {"dependencies": guards, "responses": RESPONSES}
     unknown: dict[str, Any] = guarded | {"responses": {**RESPONSES, 404: RESPONSES[422]}}
 
@@ -90,7 +104,7 @@ def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucke
     )
     def process_job(request: JobRequest) -> JobAccepted:
         """Ask for a report; wrong input, and the job_id of another request (409), are refused: nothing is written."""
-        wanted = _new_job(request, catalogue)
+        wanted = _new_job(request, catalogue, rules)
         try:
             with open_queue() as queue:
                 job, new = queue.submit(wanted)
@@ -135,12 +149,12 @@ def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucke
             return prometheus.text(queue.counts(), queue.demand(), queue.metrics())
 
 
-def _new_job(request: JobRequest, catalogue: Catalogue) -> NewJob:
+def _new_job(request: JobRequest, catalogue: Catalogue, rules: RecipientRules) -> NewJob:
     """Check a request as the worker would, so that the caller hears at once what is wrong."""
     report = catalogue.find(request.job_type)
     data = _by_name(request.input_data)
     output = check_format(data.pop("format", None), report)
-    recipients = check_recipients(data.pop("recipients", None))
+    recipients = rules.check(data.pop("recipients", None))
     check_parameters(report.definition.parameters, data, report.name)
     listed = [{"channel": recipient.channel, "to": recipient.address} for recipient in recipients]
     return NewJob(request.job_id, report.name, output.value, request.source, data, listed)

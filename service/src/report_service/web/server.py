@@ -38,6 +38,7 @@ def run_web(settings: WebSettings) -> None:
 
     app = make_app(
         catalogue=catalogue,
+        rules=settings.recipient_rules,
         open_queue=open_queue,
         environment=settings.environment,
         bucket=settings.report_bucket,
