@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from snowgate import ReportBucket, ScaleToZeroWorker, WebApi, WebService
-from stacks.environment import Environment, WebTable
+from stacks.environment import Environment, NotifyTable, WebTable
 from stacks.image import ImageStack
 from stacks.removal import removal_policy
 from stacks.secrets import SecretsStack
@@ -78,6 +78,7 @@ class ReportServiceStack(cdk.Stack):
         if environment.mail:
             self.bucket.grant_read(worker.task_role)  # to attach the file, by whichever worker sends it
             _grant_mail(worker.task_role, environment.mail.sender)
+        _grant_notify(worker.task_role, environment.notify)
         return worker
 
     def _web(self, table: WebTable) -> WebService:
@@ -135,6 +136,7 @@ class ReportServiceStack(cdk.Stack):
             "SNOWFLAKE_DATABASE": self._environment.snowflake.database,
             "SNOWFLAKE_SCHEMA": self._environment.snowflake.config_schema,
             "REPORT_BUCKET": self.bucket.bucket.bucket_name,
+            **_recipients(self._environment),
         }
 
 
@@ -143,6 +145,30 @@ def _own_url(web: WebService, table: WebTable) -> str:
     if table.certificate_arn is None:
         return web.url
     return f"https://{table.domain}" if table.domain else ""
+
+
+def _recipients(environment: Environment) -> dict[str, str]:
+    """Whom reports may be sent to, as far as the environment's file says it."""
+    mail, notify = environment.mail, environment.notify
+    settings = {
+        "MAIL_DOMAINS": ",".join(mail.domains) if mail else "",
+        "MAIL_FAILURES_TO": (mail.failures_to if mail else None) or "",
+        "SNS_TOPIC_ARNS": ",".join(notify.topic_arns),
+        "DESTINATIONS_SECRET_ARN": notify.destinations_secret_arn or "",
+    }
+    return {name: value for name, value in settings.items() if value}
+
+
+def _grant_notify(role: iam.IRole, notify: NotifyTable) -> None:
+    """Let ``role`` publish to these topics, and read where the other destinations are."""
+    if notify.topic_arns:
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["sns:Publish", "sns:GetTopicAttributes"], resources=notify.topic_arns)
+        )
+    if notify.destinations_secret_arn:
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[notify.destinations_secret_arn])
+        )
 
 
 def _grant_mail(role: iam.IRole, sender: str) -> None:
