@@ -212,8 +212,13 @@ class Warehouse:
             arrow_number_to_decimal=True,  # money must not become a float
             autocommit=self._autocommit,
             login_timeout=self._login_seconds,
-            # Snowflake's own limit is 12 hours: one dead session with a lock would hold every worker up.
-            session_parameters={"LOCK_TIMEOUT": self._lock_seconds},
+            session_parameters={
+                # Snowflake's own limit is 12 hours: one dead session with a lock would hold every worker up.
+                "LOCK_TIMEOUT": self._lock_seconds,
+                # What the connector fetches ahead of a report; with its own 4 threads and no limit it grows with rows.
+                "CLIENT_PREFETCH_THREADS": 2,
+                "CLIENT_MEMORY_LIMIT": 64,  # MB
+            },
             client_session_keep_alive=True,
             enable_server_session_keep_alive_auto_detection=False,
             **login.way,
