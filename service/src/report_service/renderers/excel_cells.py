@@ -117,7 +117,7 @@ class ColumnCells:
             self._fit_numbers(*pc.min_max(numbers).as_py().values())
         if self.column.total:
             self.total = functools.reduce(_EXACT.add, map(Decimal, numbers.to_pylist()), self.total)
-        if pc.all(finite).as_py():
+        if pc.all(finite, min_count=0).as_py():
             return texts, None
         self.not_numbers = True
         return pc.if_else(finite, texts, None), pc.if_else(finite, None, texts)
@@ -136,7 +136,7 @@ class ColumnCells:
         self._fit(10 if self.column.kind == "date" else 19)
         numbers = serial.cast(pa.string())
         known = pc.and_(pc.greater_equal(serial, _FIRST_DAY), pc.less(serial, _LAST_DAY + 1))
-        if pc.all(known).as_py():
+        if pc.all(known, min_count=0).as_py():
             return numbers, None
         return pc.if_else(known, numbers, None), pc.if_else(known, None, _as_text(array))
 
