@@ -24,7 +24,7 @@ from report_service.renderers.renderer import Column, ReportFacts
 
 SHEET_ROWS = 1_048_576
 _SHEET_BYTES = 1_800_000_000  # a file inside a ZIP without extensions has less than 2 GiB, the last rows included
-_PIECE_CELLS, _PIECE_BYTES = 65_536, 4_000_000  # what is turned into XML at a time: of every size the fastest
+_PIECE_CELLS, _PIECE_BYTES = 65_536, 4_000_000  # what is turned into XML at a time; more is no faster
 _NAMED = 50  # columns in one cell of the sheet About: the longest names of Snowflake fit
 
 
