@@ -15,7 +15,7 @@ import fuzzing
 import openpyxl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
@@ -218,6 +218,7 @@ def test_every_table_reads_back_equal(given_table):
 
 
 @fuzzing.fuzzed(60)
+@example(["_x0041\x01", "_x0041_x0042_", "_\x01", "\x01x0041_"], 4)
 @given(st.lists(st.none() | texts | st.sampled_from(FULL), min_size=1, max_size=4), st.integers(1, 4))
 def test_a_text_reads_back_equal_or_its_column_is_refused_by_name(values, chunk):
     table = pa.table({"SHORT": range(len(values)), "LONG": pa.array(values, pa.string())})

@@ -227,6 +227,17 @@ def test_excel_totals_are_formulas_with_their_results_below_what_is_filtered(wri
     assert list(openpyxl.load_workbook(path, data_only=True)["Data"].values)[4] == ("Total", 4, 2.95, None)
 
 
+def test_excel_totals_lose_nothing_on_the_way(write):
+    exact = pa.array([Decimal(10**37), Decimal(1), Decimal(-(10**37))], pa.decimal128(38))
+    table = pa.table({"EXACT": exact, "FLOATS": [1e300, 1, -1e300], "WHOLE": [2**63 - 1, 7, -(2**63 - 1)]})
+    columns = definition(**dict.fromkeys(("exact", "floats", "whole"), Column(kind="decimal", total=True)))
+    book = openpyxl.load_workbook(write(ExcelRenderer(), table, columns=columns, chunk=1), data_only=True)
+    assert list(book["Data"].values)[4] == (1, 1, 7)
+    widest = pa.table({"EXACT": pa.array([Decimal(10**38 - 1)] * 20, pa.decimal128(38))})
+    book = openpyxl.load_workbook(write(ExcelRenderer(), widest, columns=columns), data_only=True)
+    assert book["Data"]["A22"].value == 2e39
+
+
 def test_excel_totals_of_several_sheets_are_values_on_the_last_one(write):
     book = openpyxl.load_workbook(write(ExcelRenderer(sheet_rows=4), SOLD, columns=definition(**SUMMED)))
     assert [sheet.max_row for sheet in book.worksheets[:-1]] == [3, 3]
