@@ -133,6 +133,7 @@ def test_excel_cells_have_their_types(write):
     assert sheet["A1"].font.bold
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:G7"
+    assert openpyxl.load_workbook(path, read_only=True)["Data"].calculate_dimension() == "A1:G7"
     assert sheet.column_dimensions["A"].width > 20
 
 

@@ -76,6 +76,7 @@ class _Sheet(Worksheet):  # type: ignore[misc]
         """Write the XML of the next rows."""
         self.rows += rows
         self.row_data_fh.buffer.write(xml)
+        self._check_dimensions(0, 0)
         self._check_dimensions(self.rows - 1, columns - 1)
 
     @property
