@@ -25,6 +25,8 @@ of that run; the seconds are this machine's, not Snowflake's or Fargate's. A tar
   Gateway has the call, *API* until the Lambda runs, *Lambda* until the count is raised, *start* until the task's
   process is there, *claim* until it has the row (imports, login, first look). Fargate's own start, half a minute or so,
   is not in it.
+- **Files** have ten columns: numbers, two of them in decimal, dates, times, texts, truth values. The rival writes bare
+  cells; EXCEL has formats, filters, totals and the sheet About too. The peak memory is a worker's with all its imports.
 
 | measured | value | rival | ratio | target | holds |
 |---|---|---|---|---|---|

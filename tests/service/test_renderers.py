@@ -3,6 +3,8 @@
 import csv
 import datetime
 import io
+import re
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -10,6 +12,7 @@ import openpyxl
 import pyarrow as pa
 import pypdfium2
 import pytest
+import xlsxwriter
 
 from report_service.catalogue import Chart, Column, CsvForm, Definition
 from report_service.errors import ReportError
@@ -165,6 +168,7 @@ def test_excel_cells_have_their_types(write):
     assert sheet["A1"].font.bold
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:G7"
+    assert openpyxl.load_workbook(path, read_only=True)["Data"].calculate_dimension() == "A1:G7"
     assert sheet.column_dimensions["A"].width > 20
 
 
@@ -218,6 +222,95 @@ def test_excel_goes_on_in_another_sheet_and_says_so(write):
         [(6,)],
     ]
     assert ("Rows", "7 on 3 sheets") in list(book["About"].values)
+
+
+def test_excel_goes_on_in_another_sheet_when_one_is_as_large_as_a_zip_can_hold(write):
+    book = openpyxl.load_workbook(write(ExcelRenderer(sheet_bytes=1000), pa.table({"A": ["x" * 600] * 5}), chunk=1))
+    assert [book[name].max_row - 1 for name in book.sheetnames[:-1]] == [2, 2, 1]
+    assert ("Rows", "5 on 3 sheets") in list(book["About"].values)
+
+
+def test_excel_refuses_more_than_a_file_can_hold(write, monkeypatch):
+    monkeypatch.setattr("zipfile.ZIP64_LIMIT", 10_000)
+    with pytest.raises(ReportError, match="r has more data than fit into a file of Excel .* Ask for CSV") as refused:
+        write(ExcelRenderer(), pa.table({"A": ["x" * 600] * 50}))
+    assert not refused.value.retry
+
+
+SOLD = pa.table(
+    {
+        "REGION": ["EMEA", "APAC", "AMER"],
+        "ITEMS": [1, None, 3],
+        "NET": pa.array([Decimal("1.10"), Decimal("-0.35"), Decimal("2.20")], pa.decimal128(18, 2)),
+        "NOTE": ["7", "8", "9"],
+    }
+)
+SUMMED = {
+    "region": Column(label="Region"),
+    "items": Column(label="Items", kind="integer", total=True),
+    "net": Column(label="Net", kind="money", total=True),
+    "note": Column(label="Note", kind="money", total=True),  # the query's own type is text: it has no sum
+}
+
+
+def test_excel_totals_are_formulas_with_their_results_below_what_is_filtered(write):
+    path = write(ExcelRenderer(), SOLD, columns=definition(**SUMMED))
+    sheet = openpyxl.load_workbook(path)["Data"]
+    assert list(sheet.values)[4:] == [("Total", "=SUM(B2:B4)", "=SUM(C2:C4)", None)]
+    assert sheet["C5"].font.bold
+    assert sheet["C5"].number_format == "#,##0.00"
+    assert sheet.auto_filter.ref == "A1:D4"
+    assert list(openpyxl.load_workbook(path, data_only=True)["Data"].values)[4] == ("Total", 4, 2.95, None)
+
+
+def test_excel_totals_lose_nothing_on_the_way(write):
+    exact = pa.array([Decimal(10**37), Decimal(1), Decimal(-(10**37))], pa.decimal128(38))
+    table = pa.table({"EXACT": exact, "FLOATS": [1e300, 1, -1e300], "WHOLE": [2**63 - 1, 7, -(2**63 - 1)]})
+    columns = definition(**dict.fromkeys(("exact", "floats", "whole"), Column(kind="decimal", total=True)))
+    book = openpyxl.load_workbook(write(ExcelRenderer(), table, columns=columns, chunk=1), data_only=True)
+    assert list(book["Data"].values)[4] == (1, 1, 7)
+    widest = pa.table({"EXACT": pa.array([Decimal(10**38 - 1)] * 20, pa.decimal128(38))})
+    book = openpyxl.load_workbook(write(ExcelRenderer(), widest, columns=columns), data_only=True)
+    assert book["Data"]["A22"].value == 2e39
+
+
+def test_excel_totals_of_several_sheets_are_values_on_the_last_one(write):
+    book = openpyxl.load_workbook(write(ExcelRenderer(sheet_rows=4), SOLD, columns=definition(**SUMMED)))
+    assert [sheet.max_row for sheet in book.worksheets[:-1]] == [3, 3]
+    assert list(book["Data 2"].values)[2] == ("Total of all sheets", 4, 2.95, None)
+
+
+def test_excel_of_nothing_has_no_totals(write):
+    book = openpyxl.load_workbook(write(ExcelRenderer(), SOLD.slice(0, 0), columns=definition(**SUMMED)))
+    assert list(book["Data"].values) == [("Region", "Items", "Net", "Note")]
+
+
+def test_excel_shows_titles_labels_and_parameters_as_they_are(write):
+    odd = ["<r><t>x</t></r>", "<r>&</r>", "&lt;", " =1+1 ", "https://example.com"]
+    table = pa.table({f"C{number}": [1] for number in range(len(odd))})
+    columns = definition(**{f"c{number}": label for number, label in enumerate(odd)})
+    path = write(ExcelRenderer(), table, columns=columns, title=odd[0], parameters=tuple((text, text) for text in odd))
+    book = openpyxl.load_workbook(path)
+    assert [cell.value for cell in book["Data"][1]] == odd
+    assert book["About"]["A1"].value == odd[0]
+    assert [row for row in book["About"].values if row[0] in odd][1:] == [(text, text) for text in odd]
+
+
+def test_xlsxwriter_still_has_what_the_sheet_takes_from_inside_it(tmp_path):
+    with xlsxwriter.Workbook(tmp_path / "r.xlsx", {"constant_memory": True}) as book:
+        sheet, cell_format = book.add_worksheet(), book.add_format({"bold": True})
+        inside = [(sheet, "row_data_fh"), (sheet, "_check_dimensions"), (cell_format, "_get_xf_index")]
+        missing = [f"{type(owner).__name__}.{name}" for owner, name in inside if not hasattr(owner, name)]
+        assert not missing, f"XlsxWriter {xlsxwriter.__version__} has no {missing}: look at _Sheet in excel_file.py."
+        sheet.write_number(0, 0, 1.5, cell_format)
+        sheet.write_boolean(0, 1, True)
+        sheet.write_string(1, 0, " <text>")  # which writes row 1 to the file
+    ours = f'<row r="1"><c s="{cell_format._get_xf_index()}"><v>1.5</v></c><c t="b"><v>1</v></c></row>'
+    with zipfile.ZipFile(tmp_path / "r.xlsx") as file:
+        theirs = file.read("xl/worksheets/sheet1.xml").decode()
+    assert ours in re.sub(r'(<c) r="[A-Z]+\d+"', r"\1", theirs), (
+        "XlsxWriter writes cells in another way than excel_cells.py"
+    )
 
 
 def test_excel_refuses_a_text_that_no_cell_can_hold(write):

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from report_service.errors import ErrorCode, RequestError
 from report_service.parameters import Parameter
@@ -19,6 +19,7 @@ from report_service.query_text import QueryText, parse_query
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 ColumnKind = Literal["text", "integer", "decimal", "money", "percent", "date", "datetime"]
+SUMMED: tuple[ColumnKind, ...] = ("integer", "decimal", "money")  # a sum of percentages says nothing
 
 
 class CatalogueError(Exception):
@@ -40,11 +41,20 @@ class _Part(BaseModel):
 
 
 class Column(_Part):
-    """How a result column is shown in EXCEL and PDF; `label` defaults to its name in words."""
+    """How a result column is shown in EXCEL and PDF: `label` defaults to its name in words, `total` is a sum below."""
 
     label: str | None = None
     kind: ColumnKind | None = None
     decimals: int | None = Field(default=None, ge=0, le=10)
+    total: bool = False
+
+    @field_validator("total")
+    @classmethod
+    def _of_numbers(cls, total: bool, others: ValidationInfo) -> bool:
+        kind = others.data.get("kind", SUMMED[0])  # a wrong one is told by itself
+        if total and kind not in SUMMED:
+            raise ValueError(f"is true, and kind is {kind or 'missing'}; a total needs one of {', '.join(SUMMED)}")
+        return total
 
 
 class Chart(_Part):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from report_service.catalogue import Chart, ColumnKind, Definition
+from report_service.catalogue import SUMMED, Chart, ColumnKind, Definition
 from report_service.parameters import Value
 from report_service.requests import Request
 
@@ -23,6 +23,7 @@ class Column:
     label: str
     kind: ColumnKind
     decimals: int
+    total: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -81,7 +82,8 @@ def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
         kind = wanted if wanted in _FITTING[natural] else natural
         label = (declared and declared.label) or field.name.replace("_", " ").capitalize()
         decimals = declared.decimals if declared and declared.decimals is not None else _decimals(kind, field.type)
-        columns.append(Column(field.name, label, kind, decimals))
+        total = bool(declared and declared.total) and kind in SUMMED
+        columns.append(Column(field.name, label, kind, decimals, total))
     return columns
 
 
