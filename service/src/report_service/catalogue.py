@@ -43,6 +43,7 @@ class Column(_Part):
     label: str | None = None
     kind: ColumnKind | None = None
     decimals: int | None = Field(default=None, ge=0, le=10)
+    total: bool = False
 
 
 class Chart(_Part):

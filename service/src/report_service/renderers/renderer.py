@@ -23,6 +23,7 @@ class Column:
     label: str
     kind: ColumnKind
     decimals: int
+    total: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -78,7 +79,7 @@ def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
         kind = wanted if wanted in _FITTING[natural] else natural
         label = (declared and declared.label) or field.name.replace("_", " ").capitalize()
         decimals = declared.decimals if declared and declared.decimals is not None else _decimals(kind, field.type)
-        columns.append(Column(field.name, label, kind, decimals))
+        columns.append(Column(field.name, label, kind, decimals, bool(declared and declared.total)))
     return columns
 
 
