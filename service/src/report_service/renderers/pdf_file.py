@@ -35,7 +35,8 @@ from report_service.renderers.pdf_values import Cells, Values
 from report_service.renderers.renderer import Column, ReportFacts
 
 _MARGIN = 40.0
-_FOOTER = 34.0
+_FOOTER = 12.0  # between the table and the footer
+_LEAST_ROWS = 3  # below the head of the first page; if there is no room for them, the table begins on the next one
 _LABEL = 130.0  # the widest label of a fact
 _MUTED, _ACCENT = HexColor("#52606D"), HexColor("#2F6DB5")
 _NOTE = 7.5  # the size of the note on the first page
@@ -113,6 +114,8 @@ class _Document:
             renderPDF.draw(drawing, canvas, _MARGIN, self._top - pdf_chart.HEIGHT)
             self._top -= pdf_chart.HEIGHT + 4
         self._top -= 6
+        if self._room() < _LEAST_ROWS:
+            self._next_page()
 
     def add(self, cells: Cells) -> None:
         """Take rows, and draw each page as soon as it is full."""
@@ -172,8 +175,8 @@ class _Document:
         self._canvas.doForm("Footer")
         self._canvas.setFillColor(_MUTED)
         label, y, regular = f"Page {self._pages} of ", _MARGIN - 12, self._typesetter.regular
-        # The number of pages is not known yet: room for four digits.
-        left = self._width - _MARGIN - regular.width(label + "0000", 8)
+        # The number of pages is not known yet: room for three digits.
+        left = self._width - _MARGIN - regular.width(label + "000", 8)
         self._run(label, regular, 8, left, y, self._width)
         self._place("PageCount", left + regular.width(label, 8), y)
         self._canvas.showPage()

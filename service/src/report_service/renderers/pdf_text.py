@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
@@ -33,7 +33,7 @@ class TextOperators:
         self._home = self._selected(face.name, 0)
         self._beyond_ascii = functools.lru_cache(_REMEMBERED)(self._switched)
 
-    def left(self, lines: Iterable[str], left: float, baseline: float) -> str:
+    def left(self, lines: Sequence[str], left: float, baseline: float) -> str:
         """Return operators for lines that begin at `left`, the first of them on `baseline`."""
         return self._block("(" + ")Tj T*\n(".join(self._strings(lines)) + ")Tj", left, baseline)
 
@@ -47,12 +47,12 @@ class TextOperators:
                 shown.append(f"[{width - ems:.0f}]TJ({string})Tj")
         return self._block(" T*\n".join(shown), left, baseline)
 
-    def _strings(self, lines: Iterable[str]) -> list[str]:
+    def _strings(self, lines: Sequence[str]) -> list[str]:
         """Return what stands in the (string) of each line."""
         text = "\n".join(lines).replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
         if not text.isascii():
             text = _BEYOND_ASCII.sub(lambda run: self._beyond_ascii(run.group()), text)
-        return text.split("\n")
+        return text.split("\n") if lines else []
 
     def _block(self, shown: str, left: float, baseline: float) -> str:
         # What is selected here must not last: the canvas believes that its own font is still the selected one.
