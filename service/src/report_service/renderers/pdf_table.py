@@ -89,14 +89,13 @@ def lay_out(needs: Sequence[ColumnNeed], width: float) -> TableLayout | None:
 
 def refuse(needs: Sequence[ColumnNeed], width: float) -> ReportError:
     """Say that the columns do not fit into `width` points, and name the widest, without which the others would."""
-    floors = sorted(((need.floor(SIZES[-1]), need.column.name) for need in needs), key=lambda found: -found[0])
-    over = sum(floor for floor, _ in floors) - width
-    names = []
-    for floor, name in floors:
-        if over <= 0:
-            break
-        names.append(name)
-        over -= floor
+    size = SIZES[-1]
+    over = sum(need.floor(size) for need in needs) - width
+    by_width, widest = sorted(needs, key=lambda need: need.floor(size)), []
+    while over > 0:
+        widest.append(by_width.pop())
+        over -= widest[-1].floor(size)
+    names = [need.column.name for need in needs if need in widest]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     message = (
         f"{len(needs)} columns do not fit on a page; there is no room for {', '.join(names[:_NAMED])}{more}. "
@@ -154,7 +153,7 @@ class TablePainter:
         """Draw the row of totals below `top`."""
         self._rule(top, INK)
         self._canvas.setFillColor(INK)
-        for index, text in total_row(self._columns, totals).items():
+        for index, text in sorted(total_row(self._columns, totals).items()):
             self._write(self._bold, index, [text], self._baseline(top), right=index in totals)
 
     def _stripes(self, top: float, bottom: float) -> None:

@@ -58,9 +58,13 @@ def _format(column: Column) -> Callable[[Any], str]:
         return lambda value: value.isoformat(sep=" ", timespec="seconds")
     if column.is_number:
         form = f",.{column.decimals}{'%' if column.kind == 'percent' else 'f'}"
-        # An integer would be formatted as a float, which holds 15 of its digits.
-        return lambda value: format(Decimal(value) if isinstance(value, int) else value, form)
+        return lambda value: _number(Decimal(value), form)
     return _plain
+
+
+def _number(value: Decimal, form: str) -> str:
+    """Format exactly: an int, or a float in percent, would lose digits on the way."""
+    return format(value if value.is_finite() else float(value), form)
 
 
 def _plain(value: Any) -> str:
