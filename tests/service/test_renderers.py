@@ -285,6 +285,18 @@ def test_pdf_cuts_long_text_visibly_and_numbers_never(write):
     assert f"{number:,.2f}" in text
 
 
+def test_a_number_of_a_pdf_that_is_wider_than_its_column_is_made_narrower(write):
+    number = 10**37 + 1  # after the rows that the widths are taken from
+    table = pa.table({"N": pa.array([1] * 2100 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2101})
+    document = pypdfium2.PdfDocument(write(PdfRenderer(), table, chunk=500))
+    page = document[len(document) - 1].get_textpage()
+    start, count = page.search(f"{number:,}").get_next()
+    label, _ = page.search("N", match_case=True).get_next()
+    left, right = page.get_charbox(start)[0], page.get_charbox(start + count - 1)[2]
+    assert left > 40  # the margin
+    assert right == pytest.approx(page.get_charbox(label)[2], abs=1)
+
+
 TOTALLED = {"exact": Column(label="Exact", total=True), "long": Column(total=True), "rate": Column(total=True)}
 
 
