@@ -3,7 +3,9 @@
 import csv
 import ctypes
 import datetime
+import gc
 import io
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -17,7 +19,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from report_service.catalogue import Chart, Column, Definition
 from report_service.errors import ReportError
-from report_service.renderers import ReportFacts, resolve_columns
+from report_service.renderers import ReportFacts, pdf_file, resolve_columns
 from report_service.renderers.csv_file import CsvRenderer
 from report_service.renderers.excel_file import ExcelRenderer
 from report_service.renderers.pdf_file import PdfRenderer
@@ -382,6 +384,23 @@ def test_what_the_bulk_text_of_a_pdf_needs_of_reportlab_is_still_there(tmp_path)
     before = list(canvas._code)
     canvas.addLiteral("(\\()Tj")
     assert canvas._code == [*before, "(\\()Tj"], "pdf_text.py writes operators by addLiteral"
+
+
+def test_a_pdf_that_is_written_is_out_of_memory_at_once(write, monkeypatch):
+    documents = []
+
+    class Watched(Canvas):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            documents.append(weakref.ref(self._doc))
+
+    monkeypatch.setattr(pdf_file, "Canvas", Watched)
+    gc.disable()  # a worker makes many reports before its collector comes by
+    try:
+        write(PdfRenderer(), totalled(3).append_column("TEXT", [["é", "株", "😀"]]), columns=definition(**TOTALLED))
+        assert [document() for document in documents] == [None]
+    finally:
+        gc.enable()
 
 
 def test_pdf_of_nothing_says_so(write):

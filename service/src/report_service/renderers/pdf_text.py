@@ -6,9 +6,8 @@ subset in a document has ASCII under its own codes. The operators are those of I
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
@@ -16,11 +15,10 @@ from reportlab.pdfgen.canvas import Canvas
 from report_service.renderers.pdf_fonts import Face, Typesetter
 
 _BEYOND_ASCII = re.compile(r"[^\n -~]+")
-_REMEMBERED = 4096  # runs of characters beyond ASCII, of which few differ
 
 
 class TextOperators:
-    """Writes cleaned lines in one face, one below the other; `size` and `leading` in points, the latter 1.2 sizes."""
+    """Writes cleaned lines in one face, one below the other; `size` in points, and `leading`, by default 1.2 sizes."""
 
     def __init__(
         self, canvas: Canvas, typesetter: Typesetter, face: Face, size: float, leading: float | None = None
@@ -31,7 +29,7 @@ class TextOperators:
         self._size = size
         self._leading = leading or size * 1.2
         self._home = self._selected(face.name, 0)
-        self._beyond_ascii = functools.lru_cache(_REMEMBERED)(self._switched)
+        self._letters: dict[str, str] = {}
 
     def left(self, lines: Sequence[str], left: float, baseline: float) -> str:
         """Return operators for lines that begin at `left`, the first of them on `baseline`."""
@@ -51,7 +49,7 @@ class TextOperators:
         """Return what stands in the (string) of each line."""
         text = "\n".join(lines).replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
         if not text.isascii():
-            text = _BEYOND_ASCII.sub(lambda run: self._beyond_ascii(run.group()), text)
+            text = _BEYOND_ASCII.sub(self._beyond_ascii, text)
         return text.split("\n") if lines else []
 
     def _block(self, shown: str, left: float, baseline: float) -> str:
@@ -59,14 +57,21 @@ class TextOperators:
         place = f"{self._leading:g} TL 1 0 0 1 {left:.2f} {baseline:.2f} Tm"
         return f"q BT {self._home} {place}\n{shown} ET Q"
 
-    def _switched(self, run: str) -> str:
-        """Return what shows `run` inside a (string), with a way into other fonts and back."""
-        parts = []
+    def _beyond_ascii(self, match: re.Match[str]) -> str:
+        run = match.group()
+        if run in self._letters:
+            return self._letters[run]
+        shown = "".join(self._switched(run))
+        if len(run) == 1:  # an accented letter between others, which comes again and again
+            self._letters[run] = shown
+        return shown
+
+    def _switched(self, run: str) -> Iterator[str]:
+        """Yield what shows `run` inside a (string), with a way into other fonts and back."""
         for name, part in self._typesetter.runs(run, self._face.name):
             for subset, codes in pdfmetrics.getFont(name).splitString(part, self._document):
                 selected, shown = self._selected(name, subset), "".join(f"\\{code:03o}" for code in codes)
-                parts.append(shown if selected == self._home else f")Tj {selected}({shown})Tj {self._home}(")
-        return "".join(parts)
+                yield shown if selected == self._home else f")Tj {selected}({shown})Tj {self._home}("
 
     def _selected(self, name: str, subset: int) -> str:
         return f"{pdfmetrics.getFont(name).getSubsetInternalName(subset, self._document)} {self._size:g} Tf"
