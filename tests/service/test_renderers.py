@@ -1,9 +1,12 @@
 """The files, read back by readers that know nothing of their writers."""
 
 import csv
+import ctypes
 import datetime
+import gc
 import io
 import re
+import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -13,13 +16,17 @@ import pyarrow as pa
 import pypdfium2
 import pytest
 import xlsxwriter
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.pdfdoc import PDFDocument
+from reportlab.pdfgen.canvas import Canvas
 
 from report_service.catalogue import Chart, Column, CsvForm, Definition
 from report_service.errors import ReportError
-from report_service.renderers import ReportFacts, resolve_columns
+from report_service.renderers import ReportFacts, pdf_file, resolve_columns
 from report_service.renderers.csv_file import CsvRenderer
 from report_service.renderers.excel_file import ExcelRenderer
 from report_service.renderers.pdf_file import PdfRenderer
+from report_service.renderers.pdf_fonts import Typesetter
 
 DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "=cmd|' /C calc'!A0"]
 DANGEROUS += ["\n=1", " =1+1", "\u00a0=1", "\u200b=1", "\ufeff@x", "＝1+1", "＋1", "－1", "＠x", " \t-1", "\ttext"]
@@ -409,6 +416,122 @@ def test_pdf_cuts_long_text_visibly_and_numbers_never(write):
     assert f"{number:,.2f}" in text
 
 
+def test_a_number_of_a_pdf_that_is_wider_than_its_column_is_made_narrower(write):
+    number = 10**37 + 1  # after the rows that the widths are taken from
+    table = pa.table({"N": pa.array([1] * 2100 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2101})
+    document = pypdfium2.PdfDocument(write(PdfRenderer(), table, chunk=500))
+    page = document[len(document) - 1].get_textpage()
+    start, count = page.search(f"{number:,}").get_next()
+    label, _ = page.search("N", match_case=True).get_next()
+    left, right = page.get_charbox(start)[0], page.get_charbox(start + count - 1)[2]
+    assert left > 40  # the margin
+    assert right == pytest.approx(page.get_charbox(label)[2], abs=1)
+
+
+TOTALLED = {"exact": Column(label="Exact", total=True), "long": Column(total=True), "rate": Column(total=True)}
+
+
+def totalled(rows):
+    return pa.table(
+        {
+            "NAME": [f"row {number}" for number in range(rows)],
+            "EXACT": pa.array([Decimal("123456789012345678901234567890.12")] * rows, pa.decimal128(38, 2)),
+            "LONG": [2**53 + 1] * rows,
+            "RATE": [0.1] * rows,
+            "PLAIN": [5] * rows,
+        }
+    )
+
+
+def test_pdf_ends_with_the_exact_totals_in_bold(write):
+    path = write(PdfRenderer(), totalled(10), chunk=3, columns=definition(**TOTALLED))
+    page = pypdfium2.PdfDocument(path)[0].get_textpage()
+    text = page.get_text_range()
+    assert "9,007,199,254,740,993" in text
+    shown = ["Total", "1,234,567,890,123,456,789,012,345,678,901.20", "90,071,992,547,409,930", "1.00"]
+    assert " ".join(shown) in text.split("\r\n")  # and none of PLAIN
+
+    def is_bold(words):
+        start, _ = page.search(words).get_next()
+        name = ctypes.create_string_buffer(100)
+        pypdfium2.raw.FPDFText_GetFontInfo(page, start, name, 100, None)
+        return b"Bold" in name.value
+
+    assert [is_bold(words) for words in shown[:3]] == [True] * 3
+    assert not is_bold("row 9")
+
+
+def test_pdf_totals_have_a_row_of_their_own_on_the_last_page_whatever_the_number_of_rows(write):
+    alone = 0
+    for rows in range(35, 60):
+        document = pypdfium2.PdfDocument(write(PdfRenderer(), totalled(rows), columns=definition(**TOTALLED)))
+        *_, last = texts = [page.get_textpage().get_text_range() for page in document]
+        assert all("Exact" in text for text in texts)
+        assert sum(text.count("row ") for text in texts) == rows
+        assert ["Total" in text for text in texts] == [False] * (len(texts) - 1) + [True]
+        page = document[len(document) - 1]
+        total = page.get_textpage().search("Total").get_next()[0]
+        assert page.get_textpage().get_charbox(total)[1] > 40  # above the footer
+        alone += "row " not in last
+    assert alone == 1
+
+
+def test_pdf_totals_without_a_column_of_their_own_for_their_name_have_it_before_the_first_sum(write):
+    table = pa.table({"LONG": [1, 2], "RATE": [1.5, 2.5]})
+    assert "Total 3 4.00" in pdf_text(write(PdfRenderer(), table, columns=definition(**TOTALLED))).split("\r\n")
+
+
+def test_every_second_row_of_a_pdf_has_a_ground(write):
+    page = pypdfium2.PdfDocument(write(PdfRenderer(), pa.table({"T": [f"row {n}" for n in range(9)]})))[0]
+    picture, text = page.render(scale=1).to_pil(), page.get_textpage()
+
+    def ground(row):
+        start, _ = text.search(f"row {row}").get_next()
+        _, bottom, right, top = text.get_charbox(start)
+        return picture.getpixel((300, int(page.get_height() - (bottom + top) / 2)))
+
+    assert [ground(row) for row in range(9)] == [(255, 255, 255), (243, 246, 249)] * 4 + [(255, 255, 255)]
+
+
+def test_a_pdf_whose_head_leaves_no_room_begins_its_table_on_the_next_page(write):
+    parameters = tuple((f"Parameter {number}", "value") for number in range(86))
+    document = pypdfium2.PdfDocument(write(PdfRenderer(), pa.table({"NAME": ["only row"]}), parameters=parameters))
+    first, second = (page.get_textpage().get_text_range() for page in document)
+    assert "Parameter 85" in first
+    assert "Page 1 of 2" in " ".join(first.split())
+    assert "Name" not in first
+    assert "only row" in second
+
+
+def test_what_the_bulk_text_of_a_pdf_needs_of_reportlab_is_still_there(tmp_path):
+    canvas = Canvas(str(tmp_path / "x.pdf"))
+    font = pdfmetrics.getFont(Typesetter.create().regular.name)
+    ascii_ = "".join(map(chr, range(32, 127)))
+    assert isinstance(canvas._doc, PDFDocument), "pdf_text.py takes the document from Canvas._doc"
+    assert font.splitString(ascii_, canvas._doc) == [(0, ascii_.encode())], "pdf_text.py writes ASCII as it is"
+    assert font.getSubsetInternalName(0, canvas._doc).startswith("/"), "pdf_text.py selects fonts by this name"
+    before = list(canvas._code)
+    canvas.addLiteral("(\\()Tj")
+    assert canvas._code == [*before, "(\\()Tj"], "pdf_text.py writes operators by addLiteral"
+
+
+def test_a_pdf_that_is_written_is_out_of_memory_at_once(write, monkeypatch):
+    documents = []
+
+    class Watched(Canvas):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            documents.append(weakref.ref(self._doc))
+
+    monkeypatch.setattr(pdf_file, "Canvas", Watched)
+    gc.disable()  # a worker makes many reports before its collector comes by
+    try:
+        write(PdfRenderer(), totalled(3).append_column("TEXT", [["é", "株", "😀"]]), columns=definition(**TOTALLED))
+        assert [document() for document in documents] == [None]
+    finally:
+        gc.enable()
+
+
 def test_pdf_of_nothing_says_so(write):
     assert "No rows match" in pdf_text(write(PdfRenderer(), pa.table({"A": pa.array([], pa.string())})))
 
@@ -417,6 +540,19 @@ def test_pdf_draws_the_chart_that_the_report_declares(write):
     table = pa.table({"KIND": ["one", "two"], "VALUE": [10, 20]})
     chart = Chart(kind="bar", title="Values by kind", category="kind", values=("value",))
     assert "Values by kind" in pdf_text(write(PdfRenderer(), table, chart=chart))
+
+
+def test_the_chart_names_days_in_full_unless_all_are_the_first_of_a_month_and_says_what_it_leaves_out(write):
+    chart = Chart(kind="line", title="By day", category="day", values=("value",), series="line")
+    months = [datetime.date(2024, month, 1) for month in (1, 2, 3)]
+    table = pa.table({"DAY": months, "VALUE": [1, 2, 3], "LINE": ["a", "b", "c"]})
+    shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
+    assert "2024-01 2024-02 2024-03" in shown
+    days = [datetime.date(2024, 1, day) for day in range(1, 10)]
+    table = pa.table({"DAY": days, "VALUE": [1] * 9, "LINE": list("abcdefghi")})
+    shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
+    assert any(line.startswith("2024-01-01 2024-01-02 ") for line in shown)
+    assert "By day (8 of 9 series)" in shown
 
 
 @pytest.mark.parametrize(
@@ -438,5 +574,11 @@ def test_the_axis_of_the_chart_has_round_steps_and_room_above(write, values, lab
 
 def test_pdf_refuses_more_columns_than_fit_on_a_page(write):
     table = pa.table({f"COLUMN_{number}": [number] for number in range(200)})
-    with pytest.raises(ReportError, match="200 columns do not fit"):
+    with pytest.raises(ReportError, match="200 columns do not fit on a page; there is no room for COLUMN_24, .* more"):
+        write(PdfRenderer(), table)
+
+
+def test_pdf_refuses_the_column_whose_numbers_are_too_long_by_its_name(write):
+    table = pa.table({"NAME": ["x"], "ENORMOUS": [1e300], "COUNT": [1]})
+    with pytest.raises(ReportError, match=r"there is no room for ENORMOUS\. Ask for EXCEL or CSV"):
         write(PdfRenderer(), table)
