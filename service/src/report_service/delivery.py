@@ -18,6 +18,7 @@ from snowflake.connector.errors import Error as SnowflakeError
 from report_service import log
 from report_service.catalogue import Catalogue
 from report_service.errors import ReportError
+from report_service.links import Link, Links
 from report_service.queue.delivery_ledger import DeliveryLedger
 from report_service.queue.rows import Due, Produced
 from report_service.renderers import ReportFacts, facts_of, renderer_for
@@ -44,12 +45,13 @@ class NoAnswerError(DeliveryError):
 
 @dataclass(frozen=True)
 class Parcel:
-    """What a recipient gets: what the report is, and its file where that is not too large to be sent along."""
+    """What a recipient gets: what the report is, and its file, or where that is too large to be sent along, a link."""
 
     facts: ReportFacts
     produced: Produced
     path: Path | None
     media_type: str
+    link: Link | None = None
 
 
 Channel = Callable[[Parcel, str], None]
@@ -91,12 +93,19 @@ class Delivery:
     """Brings finished reports to their recipients; one that fails is told in the ledger and disturbs nobody."""
 
     def __init__(
-        self, catalogue: Catalogue, storage: Storage, channels: dict[str, Channel], *, attachment_bytes: int
+        self,
+        catalogue: Catalogue,
+        storage: Storage,
+        channels: dict[str, Channel],
+        *,
+        attachment_bytes: int,
+        links: Links | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._storage = storage
         self._channels = channels
         self._attachment_bytes = attachment_bytes
+        self._links = links
 
     def deliver(
         self, ledger: DeliveryLedger, token: str, dues: Sequence[Due], *, stopping: Callable[[], bool] = lambda: False
@@ -146,14 +155,16 @@ class Delivery:
             raise DeliveryError(error.code, error.message) from error
         facts = facts_of(request, config_id=due.config_id, requested_by=due.requested_by, generated_at=due.made_at)
         renderer = renderer_for(request.output)
-        path = None
-        if due.produced.bytes <= self._attachment_bytes:
-            path = folder / f"{request.report.name}.{renderer.extension}"
-            try:
+        path = link = None
+        try:
+            if due.produced.bytes <= self._attachment_bytes:
+                path = folder / f"{request.report.name}.{renderer.extension}"
                 self._storage.fetch(due.produced.location, path, sha256=due.produced.sha256)
-            except ReportError as error:
-                raise DeliveryError(error.code, error.message, retry=error.retry) from error
-        return Parcel(facts, due.produced, path, renderer.media_type)
+            elif self._links:
+                link = self._links.link(due.config_id, due.produced.location, now=due.now())
+        except ReportError as error:
+            raise DeliveryError(error.code, error.message, retry=error.retry) from error
+        return Parcel(facts, due.produced, path, renderer.media_type, link)
 
 
 def _record(ledger: DeliveryLedger, due: Due, token: str, error: DeliveryError) -> None:
@@ -209,7 +220,7 @@ def _message(parcel: Parcel, sender: str, recipient: str) -> EmailMessage:
         *(f"{label}: {value}" for label, value in facts.parameters),
         f"Rows: {produced.rows:,}",
         f"Generated: {facts.generated_at:%Y-%m-%d %H:%M:%S} UTC",
-        f"File: {'attached' if parcel.path else 'too large to attach'}, {produced.bytes:,} bytes, {produced.location}",
+        *_file(parcel),
         f"SHA-256: {produced.sha256}",
     ]
     message.set_content("\n".join(lines) + "\n")
@@ -218,6 +229,13 @@ def _message(parcel: Parcel, sender: str, recipient: str) -> EmailMessage:
         content = parcel.path.read_bytes()
         message.add_attachment(content, maintype=kind, subtype=subtype, filename=parcel.path.name)
     return message
+
+
+def _file(parcel: Parcel) -> list[str]:
+    size, link = f"{parcel.produced.bytes:,} bytes", parcel.link
+    if link:
+        return [f"File: too large to attach, {size}, until {link.expires_at:%Y-%m-%d %H:%M} UTC at:", link.url]
+    return [f"File: {'attached' if parcel.path else 'too large to attach'}, {size}, {parcel.produced.location}"]
 
 
 def _ids(due: Due) -> dict[str, int]:

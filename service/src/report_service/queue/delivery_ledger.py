@@ -64,7 +64,20 @@ class DeliveryLedger:
 
 
 def _due(row: tuple[Any, ...]) -> Due:
-    delivery_id, config_id, channel, recipient, attempts, name, parameters, output, requested_by, *file, made_at = row
+    (
+        delivery_id,
+        config_id,
+        channel,
+        recipient,
+        attempts,
+        name,
+        parameters,
+        output,
+        requested_by,
+        *file,
+        made_at,
+        claimed_at,
+    ) = row
     location, rows, size, digest = file
     produced = Produced(location, int(rows or 0), int(size or 0), digest or "") if location else None
     return Due(
@@ -79,4 +92,5 @@ def _due(row: tuple[Any, ...]) -> Due:
         requested_by,
         produced,
         made_at,
+        claimed_at,
     )
