@@ -179,6 +179,12 @@ class MailTable(Table):
     )
 
 
+class LinksTable(Table):
+    """Links by which recipients download what is too large to attach; without this table there are none."""
+
+    days: int = Field(default=7, ge=1, le=30, description="1 to 30 days: for how long a link is valid")
+
+
 class Environment(Table):
     """One environment: an AWS account and region, a Snowflake account, and what runs there."""
 
@@ -203,6 +209,7 @@ class Environment(Table):
     worker: WorkerTable
     web: WebTable | None = None
     mail: MailTable | None = None
+    links: LinksTable | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Environment:
