@@ -63,6 +63,8 @@ class ReportServiceStack(cdk.Stack):
 
     def _worker(self) -> ScaleToZeroWorker:
         environment, table = self._environment, self._environment.worker
+        # Only an e-mail brings a link, and who holds the key can read every report: so without mail it is not given.
+        links = self.links if environment.mail else None
         mail = {"MAIL_SENDER": environment.mail.sender} if environment.mail else {}
         worker = ScaleToZeroWorker(
             self,
@@ -74,7 +76,7 @@ class ReportServiceStack(cdk.Stack):
                 **self._settings(),
                 **self._secrets.worker_login.environment,
                 **mail,
-                **(self.links.environment if self.links else {}),
+                **(links.environment if links else {}),
                 "REPORTS_PER_TASK": str(table.reports_per_task),
                 "POLL_SECONDS": f"{table.poll_seconds:g}",
                 "IDLE_SECONDS": f"{table.idle_seconds:g}",
@@ -96,8 +98,8 @@ class ReportServiceStack(cdk.Stack):
         if environment.mail:
             self.bucket.grant_read(worker.task_role)  # to attach the file, by whichever worker sends it
             _grant_mail(worker.task_role, environment.mail.sender)
-        if self.links:
-            self.links.grant_sign(worker.task_role)
+        if links:
+            links.grant_sign(worker.task_role)
         return worker
 
     def _web(self, table: WebTable) -> WebService:
