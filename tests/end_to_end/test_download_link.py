@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import email
 import email.policy
 import hashlib
 import json
 import re
 import ssl
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -22,6 +24,7 @@ from analyst import Requests
 from local.cloud.additions.mail import INBOX
 from local.demo import Demo
 from local.platform import Platform
+from report_service.links import Links
 
 RECIPIENT = "far-away@example.com"
 # All customers: 13 MB as CSV, where mail_attachment_bytes is 7 MB.
@@ -142,6 +145,31 @@ def test_the_function_can_neither_list_nor_write_nor_read_beside_the_reports(
     allowed = json.dumps(documents)
     assert "s3:GetObject" in allowed
     assert not re.search(r"s3:(List|Put|Delete|\*)", allowed)
+
+
+def test_links_bear_that_their_key_is_exchanged(platform: Platform, link: tuple[str, dict[str, Any]]) -> None:
+    url, row = link
+    outputs, manager = platform.outputs("ReportService"), platform.client("secretsmanager")
+    links = Links(
+        manager,
+        url=outputs["LinkUrl"],
+        secret_arn=outputs["LinkKeySecretArn"],
+        bucket=outputs["BucketName"],
+        valid_for=datetime.timedelta(days=1),
+    )
+
+    version = manager.rotate_secret(SecretId=outputs["LinkKeySecretArn"])["VersionId"]
+    until = time.monotonic() + 60
+    while manager.get_secret_value(SecretId=outputs["LinkKeySecretArn"])["VersionId"] != version:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    new = links.link(row["CONFIG_ID"], row["S3_LOCATION"], now=now).url
+    while [answer.status_code for answer in head(platform, new)] != [302, 200]:
+        assert time.monotonic() < until  # the function looks for other keys once in ten seconds
+        time.sleep(1)
+    assert open_url(platform, url).status == 200
 
 
 def test_a_revoked_link_is_refused_until_it_is_allowed_again(
