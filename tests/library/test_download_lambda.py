@@ -168,7 +168,8 @@ def test_a_revoked_link_is_refused_at_the_next_click(cloud):
     assert (answer["statusCode"], "has been revoked" in answer["body"]) == (410, True)
 
 
-@pytest.mark.parametrize("code", ["NoSuchKey", "AccessDenied"])  # the latter to who may not list the bucket
+# The second where there is a delete marker, the third to who may not list the bucket.
+@pytest.mark.parametrize("code", ["NoSuchKey", "MethodNotAllowed", "AccessDenied"])
 def test_a_file_that_is_gone_is_not_found(cloud, capsys, code):
     cloud.has_keys("current")
     cloud.s3.add_client_error("get_object_tagging", code, http_status_code=403)

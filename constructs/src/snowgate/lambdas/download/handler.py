@@ -25,8 +25,9 @@ READ_AGAIN_SECONDS = 300.0  # a key that was withdrawn is refused after this tim
 PAUSE_SECONDS = 10.0  # between two readings of the keys, however many wrong links come
 RETRY_SECONDS = 30
 REVOKED = {"Key": "download", "Value": "revoked"}  # the object's tag
-# To who may not list a bucket, S3 says of an object that is not there that access is denied ("GetObject", Permissions).
-GONE = ("NoSuchKey", "AccessDenied")
+# A versioned bucket keeps a delete marker, which has no tags to be asked for; and to who may not list a bucket S3 says
+# of an object that is not there that access is denied ("GetObject" in the S3 API Reference, Permissions).
+GONE = ("NoSuchKey", "MethodNotAllowed", "AccessDenied")
 
 # What the parts may be keeps them apart in the signed text.
 _ID = re.compile(r"-?[0-9]{1,38}")
