@@ -122,6 +122,7 @@ NOT_SIGNED = {
     "a later end": (token().replace(str(NOW + 60), str(NOW + 6000)), "17"),
     "another file": (token().replace("/1/", "/2/"), "17"),
     "another key": (token("stolen"), "17"),
+    "half a surrogate pair": (token().replace("pricing", "\ud800"), "17"),
     "two tokens": (f"{token()},{token()}", "17"),
     "a changed signature": (token()[:-2] + ("AA" if token()[-2:] != "AA" else "BA"), "17"),
     "the same signature written otherwise": (token()[:-1] + chr(ord(token()[-1]) + 1), "17"),
