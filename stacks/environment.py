@@ -201,6 +201,12 @@ class NotifyTable(Table):
     )
 
 
+class LinksTable(Table):
+    """Links by which recipients download what is too large to attach; without this table there are none."""
+
+    days: int = Field(default=7, ge=1, le=30, description="1 to 30 days: for how long a link is valid")
+
+
 class Environment(Table):
     """One environment: an AWS account and region, a Snowflake account, and what runs there."""
 
@@ -226,6 +232,7 @@ class Environment(Table):
     web: WebTable | None = None
     mail: MailTable | None = None
     notify: NotifyTable = NotifyTable()
+    links: LinksTable | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Environment:
@@ -240,6 +247,11 @@ class Environment(Table):
     def built_for(self) -> Architecture:
         """The architecture of images, tasks and functions."""
         return Architecture.of_this_machine() if self.architecture == "HOST" else Architecture(self.architecture)
+
+    @property
+    def tells_recipients(self) -> bool:
+        """Whether finished reports are sent or announced to anybody."""
+        return bool(self.mail or self.notify.topic_arns or self.notify.destinations_secret_arn)
 
     # Roles that Snowflake knows by their names, before they exist.
 

@@ -1,10 +1,12 @@
 """From a finished row to its recipients: each at most once, whatever SES and this worker do."""
 
 import base64
+import datetime
 import email
 import email.policy
 import itertools
 import json
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,10 +19,12 @@ from faulty_proxy import FaultyProxy
 from service_rows import insert
 from snowflake.connector.errors import OperationalError
 
+from local.cloud.additions.mail import INBOX
 from report_service.attempt import Attempt
 from report_service.channels import AppriseChannel, EmailChannel, SnsChannel
 from report_service.delivery import Delivery
 from report_service.errors import RequestError
+from report_service.links import Links
 from report_service.queue import DeliveryLedger
 from report_service.recipients import RecipientRules
 from report_service.storage import Storage
@@ -49,9 +53,10 @@ def ledger(warehouse):
 def deliver(catalogue, s3, ledger):
     """Claim what is due and bring it out through an e-mail channel over `ses`."""
 
-    def one_round(ses, sender=SENDER, attachment_bytes=10**6, rules=ANYBODY, channels=None, **options):
+    def one_round(ses, sender=SENDER, attachment_bytes=10**6, rules=ANYBODY, channels=None, links=None, **options):
         channels = {"email": EmailChannel(ses, sender=sender)} | (channels or {})
-        delivery = Delivery(catalogue, Storage(s3, BUCKET), channels, rules=rules, attachment_bytes=attachment_bytes)
+        limits = {"rules": rules, "attachment_bytes": attachment_bytes, "links": links}
+        delivery = Delivery(catalogue, Storage(s3, BUCKET), channels, **limits)
         token, dues = ledger.claim(50)
         for _, group in itertools.groupby(dues, key=lambda due: due.config_id):
             delivery.deliver(ledger, token, list(group), **options)
@@ -245,6 +250,61 @@ def test_a_file_that_is_gone_is_told_and_one_too_large_is_not_needed(warehouse, 
     warehouse.change("UPDATE REPORT_DELIVERY SET STATUS = 'PENDING'")
     deliver(answering(cloud, lambda _: None), attachment_bytes=0)
     assert ledger_rows(warehouse)[0][1] == "SENT"
+
+
+def text_of_the_last_mail(cloud):
+    messages = json.loads(cloud.get(INBOX))["messages"]
+    raw = [message["Raw"] for box in messages.values() for message in box][-1]
+    mail = email.message_from_bytes(base64.b64decode(raw), policy=email.policy.default)
+    assert list(mail.iter_attachments()) == []
+    return mail.get_body(("plain",)).get_content()
+
+
+def test_a_file_too_large_to_attach_is_where_its_link_leads(warehouse, finished, deliver, cloud):
+    secret = cloud.client("secretsmanager").create_secret(Name="links", SecretString="x" * 48)["ARN"]
+    links = Links(
+        cloud.client("secretsmanager"),
+        url="https://abc.execute-api.eu-west-1.amazonaws.com",
+        secret_arn=secret,
+        bucket=BUCKET,
+        valid_for=datetime.timedelta(days=3),
+    )
+    config_id = finished("a")
+    deliver(cloud.client("sesv2"), attachment_bytes=0, links=links)
+    assert ledger_rows(warehouse)[0][1] == "SENT"
+    ((location, sent_at),) = warehouse.rows(
+        "SELECT S3_LOCATION, SENT_AT FROM REPORT_DELIVERY AS D JOIN REPORT_CONFIG AS C ON C.CONFIG_ID = D.CONFIG_ID"
+    )
+    text = text_of_the_last_mail(cloud)
+    assert location not in text
+    (url,) = re.findall(r"https://\S+", text)
+    expires, key = re.search(rf"/reports/{config_id}/download\?token=(\d+)/(.+)/", url).groups()
+    assert f"s3://{BUCKET}/{key}" == location
+    end = datetime.datetime.fromtimestamp(int(expires), datetime.UTC).replace(tzinfo=None)
+    assert abs(end - sent_at - datetime.timedelta(days=3)) < datetime.timedelta(minutes=1)
+    assert f"bytes, until {end:%Y-%m-%d %H:%M} UTC at:" in text
+
+    # Without links its place in S3 is all there is to tell.
+    warehouse.change("UPDATE REPORT_DELIVERY SET STATUS = 'PENDING'")
+    deliver(cloud.client("sesv2"), attachment_bytes=0)
+    text = text_of_the_last_mail(cloud)
+    assert location in text
+    assert "https://" not in text
+
+
+def test_a_key_that_cannot_be_read_delays_the_mail_and_loses_none(warehouse, finished, deliver, cloud):
+    links = Links(
+        cloud.client("secretsmanager"),
+        url="https://abc.example.com",
+        secret_arn="arn:aws:secretsmanager:eu-west-1:000000000000:secret:nobody-has-it",
+        bucket=BUCKET,
+        valid_for=datetime.timedelta(days=3),
+    )
+    finished("a")
+    client = answering(cloud, lambda _: None)
+    deliver(client, attachment_bytes=0, links=links)
+    assert client.sent == []
+    assert ledger_rows(warehouse)[0][1:4] == ("PENDING", 1, "FILE_UNAVAILABLE")
 
 
 def test_without_a_sender_the_ledger_says_so(warehouse, finished, deliver):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_renderers import facts
 
-from report_service.catalogue import Column, Definition
+from report_service.catalogue import SUMMED, Column, Definition
 from report_service.errors import ErrorCode, ReportError
 from report_service.renderers import resolve_columns
 from report_service.renderers.pdf_file import PdfRenderer
@@ -71,11 +71,12 @@ def tables(draw):
         kind, values, kinds = draw(st.sampled_from(KINDS))
         cells = draw(st.lists(st.none() | values, min_size=rows, max_size=rows))
         arrays.append(pa.array(cells, kind))
+        shown = draw(st.none() | st.sampled_from((*kinds, "text")))
         declared[f"C{index}"] = Column(
             label=draw(st.none() | written),
-            kind=draw(st.none() | st.sampled_from((*kinds, "text"))),
+            kind=shown,
             decimals=draw(st.none() | st.integers(0, 10)),
-            total=draw(st.booleans()),
+            total=shown in SUMMED and draw(st.booleans()),
         )
     return pa.table(arrays, names=list(declared)), declared
 

@@ -90,6 +90,15 @@ def test_a_file_beyond_its_limit_is_refused_while_it_is_written(s3, stored):
     assert left_over(s3) == ([], [])
 
 
+def test_what_is_written_after_an_error_goes_nowhere(s3, stored):
+    """XlsxWriter's zip file, say, writes its end from a destructor."""
+    with pytest.raises(ReportError), writing(stored, limit=10) as upload:
+        upload.write(bytes(11))
+    assert upload.write(bytes(30 * MIB)) == 30 * MIB
+    upload.flush()
+    assert left_over(s3) == ([], [])
+
+
 @pytest.mark.parametrize("fault", [("status", 500), ("nonsense", "<html>"), "cut", "cut after"])
 @pytest.mark.parametrize("step", ["create", "part", "complete", "whole"])
 def test_an_s3_that_fails_at_a_step_makes_the_upload_fail(cloud, s3, step, fault):

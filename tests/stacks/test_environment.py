@@ -24,6 +24,11 @@ WRONG = {
         "account = 111122223333",
         r"account: given 111122223333 \(whole number\). Allowed: an AWS account: 12 digits, in quotes",
     ),
+    "links for too long": (
+        "days = 7",
+        "days = 31",
+        r"links.days: given 31 \(whole number\).*Allowed: 1 to 30 days",
+    ),
     "text for a number": (
         "max_tasks = 4",
         'max_tasks = "4"',

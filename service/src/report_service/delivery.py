@@ -15,6 +15,7 @@ from report_service import log
 from report_service.catalogue import Catalogue
 from report_service.channels import Channel, DeliveryError, NoAnswerError
 from report_service.errors import ReportError
+from report_service.links import Links
 from report_service.message import Message, failure_message, report_message
 from report_service.queue.delivery_ledger import DeliveryLedger
 from report_service.queue.rows import Due
@@ -44,12 +45,14 @@ class Delivery:
         *,
         rules: RecipientRules,
         attachment_bytes: int,
+        links: Links | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._storage = storage
         self._channels = channels
         self._rules = rules
         self._attachment_bytes = attachment_bytes
+        self._links = links
 
     def deliver(
         self, ledger: DeliveryLedger, token: str, dues: Sequence[Due], *, stopping: Callable[[], bool] = lambda: False
@@ -59,7 +62,7 @@ class Delivery:
         notices = [due for due in dues if due.kind == "FAILURE"]
         with tempfile.TemporaryDirectory(prefix="delivery-") as folder:
             if reports:
-                self._send(ledger, token, reports, lambda: self._report(reports[0], Path(folder)), stopping)
+                self._send(ledger, token, reports, lambda: self._report(reports, Path(folder)), stopping)
             if notices:
                 self._send(ledger, token, notices, lambda: _notice(ledger, notices[0]), stopping)
 
@@ -103,7 +106,8 @@ class Delivery:
             raise DeliveryError("UNKNOWN_CHANNEL", f"The channel is {due.channel!r}; allowed: {allowed}.")
         return self._channels[due.channel]
 
-    def _report(self, due: Due, folder: Path) -> Message:
+    def _report(self, dues: Sequence[Due], folder: Path) -> Message:
+        due, by_email = dues[0], [due.channel == "email" for due in dues]
         if due.produced is None or due.made_at is None:
             raise DeliveryError(
                 "NO_FILE", f"Row {due.config_id} has no file any more: it was deleted or changed by hand."
@@ -114,14 +118,17 @@ class Delivery:
             raise DeliveryError(error.code, error.message) from error
         facts = facts_of(request, config_id=due.config_id, requested_by=due.requested_by, generated_at=due.made_at)
         renderer = renderer_for(request.output, request.report.definition)
-        path = None
-        if due.produced.bytes <= self._attachment_bytes:
-            path = folder / f"{request.report.name}.{renderer.extension}"
-            try:
+        attached = any(by_email) and due.produced.bytes <= self._attachment_bytes
+        path = link = None
+        try:
+            if attached:
+                path = folder / f"{request.report.name}.{renderer.extension}"
                 self._storage.fetch(due.produced.location, path, sha256=due.produced.sha256)
-            except ReportError as error:
-                raise DeliveryError(error.code, error.message, retry=error.retry) from error
-        return report_message(facts, due.produced, path, renderer.media_type)
+            if self._links and not (attached and all(by_email)):
+                link = self._links.link(due.config_id, due.produced.location, now=due.now())
+        except ReportError as error:
+            raise DeliveryError(error.code, error.message, retry=error.retry) from error
+        return report_message(facts, due.produced, path, renderer.media_type, link)
 
     def _record(self, ledger: DeliveryLedger, due: Due, token: str, error: DeliveryError) -> None:
         tries = due.attempts + 1

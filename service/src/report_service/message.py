@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from report_service.links import Link
 from report_service.queue.rows import Due, Produced, Undelivered
 from report_service.renderers import ReportFacts
 
@@ -20,9 +21,10 @@ class Message:
     media_type: str = "application/octet-stream"
 
 
-def report_message(facts: ReportFacts, produced: Produced, path: Path | None, media_type: str) -> Message:
-    """Tell that a report is made."""
-    place = "attached to e-mails" if path else "too large to attach"
+def report_message(
+    facts: ReportFacts, produced: Produced, path: Path | None, media_type: str, link: Link | None
+) -> Message:
+    """Tell that a report is made, and by which link it can be had: not every channel brings the file along."""
     lines = [
         facts.title,
         facts.description,
@@ -30,10 +32,17 @@ def report_message(facts: ReportFacts, produced: Produced, path: Path | None, me
         *(f"{label}: {value}" for label, value in facts.parameters),
         f"Rows: {produced.rows:,}",
         f"Generated: {facts.generated_at:%Y-%m-%d %H:%M:%S} UTC",
-        f"File: {place}, {produced.bytes:,} bytes, {produced.location}",
+        *_file(produced, path, link),
         f"SHA-256: {produced.sha256}",
     ]
     return Message(facts.title, _text(lines), path, media_type)
+
+
+def _file(produced: Produced, path: Path | None, link: Link | None) -> list[str]:
+    size = f"{'attached to e-mails, ' if path else ''}{produced.bytes:,} bytes"
+    if link:
+        return [f"File: {size}, until {link.expires_at:%Y-%m-%d %H:%M} UTC at:", link.url]
+    return [f"File: {size}, {produced.location}"]
 
 
 def failure_message(due: Due, undelivered: Sequence[Undelivered]) -> Message:

@@ -36,6 +36,7 @@ OptionalArn = Annotated[Arn | None, BeforeValidator(_empty_is_absent)]
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_absent)]
 OptionalToken = Annotated[Annotated[SecretStr, Field(min_length=16)] | None, BeforeValidator(_empty_is_absent)]
 Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+OptionalUrl = Annotated[Url | None, BeforeValidator(_empty_is_absent)]
 OptionalAddress = Annotated[Annotated[str, AfterValidator(_address)] | None, BeforeValidator(_empty_is_absent)]
 
 
@@ -123,12 +124,23 @@ class WorkerSettings(Settings):
     mail_sender: OptionalAddress = None
     mail_attachment_bytes: int = Field(default=7_000_000, ge=0, le=25_000_000)
 
+    link_url: OptionalUrl = None
+    link_key_secret_arn: OptionalArn = None
+    link_days: int = Field(default=7, ge=1, le=30)
+
     alarm_clock_target_arn: OptionalArn = None
     alarm_clock_role_arn: OptionalArn = None
     alarm_clock_name: str | None = Field(default=None, pattern=r"^[0-9a-zA-Z_.-]{1,64}$")
 
     ecs_container_metadata_uri_v4: str | None = None
     ecs_agent_uri: str | None = None
+
+    @model_validator(mode="after")
+    def _whole_link(self) -> WorkerSettings:
+        if bool(self.link_url) != bool(self.link_key_secret_arn):
+            given, lacking = ("LINK_URL", "LINK_KEY_SECRET_ARN")[:: 1 if self.link_url else -1]
+            raise ValueError(f"{given} is set and {lacking} is not; set both, or neither where there are no links")
+        return self
 
 
 class WebSettings(Settings):
@@ -153,7 +165,7 @@ class WebSettings(Settings):
 class CheckSettings(Settings):
     """What test-connections looks at beside, where it is set."""
 
-    api_url: Annotated[Url | None, BeforeValidator(_empty_is_absent)] = None
+    api_url: OptionalUrl = None
     api_token: OptionalToken = None
     api_token_secret_arn: OptionalArn = None
 

@@ -52,6 +52,7 @@ class Upload(io.BufferedIOBase):
         self._buffer = bytearray()
         self._digest = hashlib.sha256()
         self._bytes = 0
+        self._over = False  # an error has ended it
         self._upload_id: str | None = None
         self._parts: list[Future[dict[str, Any]]] = []
         self._room = threading.Semaphore(_AT_ONCE)
@@ -65,9 +66,23 @@ class Upload(io.BufferedIOBase):
         """Return how many bytes were written."""
         return self._bytes
 
+    def flush(self) -> None:
+        """Do nothing: parts leave when they are full."""
+
     def write(self, data: Any) -> int:
-        """Take all of `data` and return how many bytes that is."""
+        """Take all of `data` and return how many bytes that is; after an error, or closed, it goes nowhere.
+
+        For a library that is taken down by an error may write its end of file all the same, from a destructor.
+        """
         view = memoryview(data).cast("B")
+        if self.closed or self._over:
+            return len(view)
+        self._over = True
+        self._take(view)
+        self._over = False
+        return len(view)
+
+    def _take(self, view: memoryview) -> None:
         self._bytes += len(view)
         if self._bytes > self._limit:
             raise ReportError(
@@ -80,7 +95,6 @@ class Upload(io.BufferedIOBase):
         while len(self._buffer) >= _PART:
             self._send(bytes(self._buffer[:_PART]))
             del self._buffer[:_PART]
-        return len(view)
 
     def finish(self) -> Stored:
         """Make it an object of the bucket; nothing can be written any more."""

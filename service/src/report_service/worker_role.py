@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import os
 import signal
@@ -18,6 +19,7 @@ from report_service.channels import AppriseChannel, Channel, EmailChannel, SnsCh
 from report_service.delivery import Delivery
 from report_service.ecs import DesiredCount, EcsTask, TaskProtection, read_task
 from report_service.heartbeat import Heartbeat
+from report_service.links import Links
 from report_service.login import LoginSource, login_source
 from report_service.metrics import Metrics
 from report_service.queue.delivery_ledger import DeliveryLedger
@@ -76,7 +78,12 @@ def run_worker(settings: WorkerSettings) -> None:
             warehouses=Warehouses(lambda: session("report", autocommit=True)),
             workshop=Workshop(catalogue, storage, rules=rules, retry_seconds=settings.retry_seconds),
             delivery=Delivery(
-                catalogue, storage, channels, rules=rules, attachment_bytes=settings.mail_attachment_bytes
+                catalogue,
+                storage,
+                channels,
+                rules=rules,
+                attachment_bytes=settings.mail_attachment_bytes,
+                links=_links(settings),
             ),
             heartbeat=Heartbeat(queue(beating), lease_seconds=settings.lease_seconds),
             metrics=Metrics(settings.environment),
@@ -122,6 +129,18 @@ def open_warehouse(settings: Settings, secret: LoginSource, purpose: str, **limi
         query_tag=f"snowgate:{settings.environment}:{purpose}",
         login_seconds=settings.snowflake_login_seconds,
         **limits,
+    )
+
+
+def _links(settings: WorkerSettings) -> Links | None:
+    if not settings.link_url or not settings.link_key_secret_arn:
+        return None
+    return Links(
+        LateClient("secretsmanager"),
+        url=settings.link_url,
+        secret_arn=settings.link_key_secret_arn,
+        bucket=settings.report_bucket,
+        valid_for=datetime.timedelta(days=settings.link_days),
     )
 
 

@@ -72,8 +72,9 @@ class DeliveryLedger:
 
 
 def _due(row: tuple[Any, ...]) -> Due:
-    delivery_id, config_id, kind, channel, recipient, attempts, *request, location, rows, size, digest, made_at = row
+    delivery_id, config_id, kind, channel, recipient, attempts, *request = row[:13]
     name, parameters, output, requested_by, status, error_code, error_message = request
+    location, rows, size, digest, made_at, claimed_at = row[13:]
     return Due(
         delivery_id=int(delivery_id),
         config_id=int(config_id or 0),  # a row that somebody put in by hand has perhaps no report
@@ -90,4 +91,5 @@ def _due(row: tuple[Any, ...]) -> Due:
         error_message=error_message,
         produced=Produced(location, int(rows or 0), int(size or 0), digest or "") if location else None,
         made_at=made_at,
+        claimed_at=claimed_at,
     )

@@ -57,7 +57,7 @@ class Claim:
 
     def now(self) -> datetime.datetime:
         """Snowflake's clock (UTC) as it goes on since the claim, whatever this machine's clock says."""
-        return self.claimed_at + datetime.timedelta(seconds=time.monotonic() - self.received)
+        return _since(self.claimed_at, self.received)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,12 @@ class Due:
     error_message: str | None
     produced: Produced | None
     made_at: datetime.datetime | None
+    claimed_at: datetime.datetime  # by Snowflake's clock
+    received: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime.datetime:
+        """Snowflake's clock (UTC) as it goes on since the claim, as that of a Claim."""
+        return _since(self.claimed_at, self.received)
 
 
 @dataclass(frozen=True)
@@ -144,3 +150,8 @@ class Job:
     def job_id(self) -> str:
         """The id that the requester gave, else the row's own."""
         return self.key or str(self.config_id)
+
+
+def _since(told: datetime.datetime, received: float) -> datetime.datetime:
+    """The time now by the clock that told the time `told` at the moment `received` of the monotonic clock."""
+    return told + datetime.timedelta(seconds=time.monotonic() - received)
