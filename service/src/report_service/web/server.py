@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from report_service.catalogue import load_catalogue
 from report_service.login import login_source
 from report_service.queue.report_queue import ReportQueue
 from report_service.settings import WebSettings
-from report_service.warehouse import Warehouse, Warehouses
+from report_service.warehouse import BusyError, Warehouse, Warehouses
 from report_service.web.app import make_app
+from report_service.web.guard import TokenGuard
 from report_service.web.tokens import FixedToken, Tokens, TokenSecret
 from report_service.worker_role import open_warehouse
 
@@ -26,23 +28,32 @@ def run_web(settings: WebSettings) -> None:
     secret = login_source(settings)
 
     def connect() -> Warehouse:
-        return open_warehouse(settings, secret, "web")
+        return open_warehouse(settings, secret, "web", query_seconds=math.ceil(settings.web_answer_seconds))
 
     warehouses = Warehouses(connect)
     places = threading.BoundedSemaphore(settings.web_connections)
 
     @contextmanager
     def open_queue() -> Iterator[ReportQueue]:
-        with places, warehouses.borrow() as warehouse:
-            yield ReportQueue(warehouse, actor="web")
+        # Whoever waits here has a thread, which must not wait for longer than its caller does.
+        if not places.acquire(timeout=settings.web_answer_seconds):
+            raise BusyError(
+                f"None of {settings.web_connections} sessions came back in {settings.web_answer_seconds:g} s."
+            )
+        try:
+            with warehouses.borrow() as warehouse:
+                yield ReportQueue(warehouse, actor="web")
+        finally:
+            places.release()
 
     app = make_app(
         catalogue=catalogue,
         open_queue=open_queue,
         environment=settings.environment,
         bucket=settings.report_bucket,
-        tokens=_tokens(settings),
+        guard=TokenGuard(_tokens(settings), per_second=settings.web_requests_per_second, burst=settings.web_burst),
         body_bytes=settings.body_bytes,
+        answer_seconds=settings.web_answer_seconds,
     )
     log.info("web.started", port=settings.port, reports=list(catalogue))
     # uvicorn ends gracefully and then raises its signal again, which would cut off what follows.

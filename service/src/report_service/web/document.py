@@ -1,0 +1,131 @@
+"""Makes the OpenAPI document say what FastAPI cannot know: the reports of the catalogue, and how errors look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+
+from report_service.catalogue import Catalogue, OutputFormat, Report
+from report_service.parameters import Parameter
+from report_service.recipients import CHANNELS, MAX_RECIPIENTS
+from report_service.web.problems import MEDIA_TYPE
+
+Schema = dict[str, Any]
+_WHOLE = 10**18 - 1  # the largest whole number that a parameter takes
+
+
+def document(app: FastAPI, catalogue: Catalogue) -> None:
+    """Have `app` serve its OpenAPI document with one schema of POST /process-job for each report."""
+    generate = app.openapi
+
+    def openapi() -> Schema:
+        if app.openapi_schema is None:
+            _make_exact(generate(), catalogue)  # FastAPI keeps what it generates
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it: "Extending OpenAPI"
+
+
+def _make_exact(found: Schema, catalogue: Catalogue) -> None:
+    for path in found["paths"].values():
+        for operation in path.values():
+            _name_media_type(operation["responses"])
+    schemas = found["components"]["schemas"]
+    schemas["Recipients"] = _RECIPIENTS
+    _name_reports(schemas, catalogue)
+
+
+def _name_media_type(responses: Schema) -> None:
+    """FastAPI knows one media type a route, that of its good answers."""
+    for status, response in responses.items():
+        if int(status) >= 400:
+            response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def _name_reports(schemas: Schema, catalogue: Mapping[str, Report]) -> None:
+    """Put one request for each report in the place of the one for any: its names, its parameters, its formats."""
+    general = schemas.pop("JobRequest")
+    names = {}
+    for report in catalogue.values():
+        names[report.name] = "".join(word.capitalize() for word in report.name.split("_")) + "Request"
+        data = _input_data(report)
+        needed = ["job_id", "job_type", *(["input_data"] if data["required"] else [])]
+        own = {"job_type": {"enum": [report.name.upper(), report.name]}, "input_data": data}
+        schemas[names[report.name]] = general | {
+            "title": report.definition.title,
+            "description": report.definition.description,
+            "properties": general["properties"] | own,
+            "required": needed,
+        }
+    schemas["JobRequest"] = {
+        "description": general["description"],
+        "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in names.values()],
+    }
+
+
+def _input_data(report: Report) -> Schema:
+    parameters = report.definition.parameters
+    properties = {parameter.name: _parameter(parameter) for parameter in parameters}
+    formats = list(report.definition.formats)
+    makes_pdf = OutputFormat.PDF in formats
+    properties["format"] = _optional({"enum": formats}, "PDF") if makes_pdf else {"enum": formats}
+    properties["recipients"] = _optional({"$ref": "#/components/schemas/Recipients"}, None)
+    needed = [parameter.name for parameter in parameters if parameter.default is None]
+    return {
+        "type": "object",
+        "description": "The report's parameters; format and recipients beside them. Names count in any case.",
+        "properties": properties,
+        "required": needed if makes_pdf else [*needed, "format"],
+        "additionalProperties": False,
+    }
+
+
+def _parameter(parameter: Parameter) -> Schema:
+    described = {"title": parameter.title, "description": _described(parameter)}
+    if parameter.default is None:
+        return _value(parameter) | described
+    default = str(parameter.default) if parameter.type == "date" else parameter.default
+    return _optional(_value(parameter), default) | described
+
+
+def _value(parameter: Parameter) -> Schema:
+    match parameter.type:
+        case "date":
+            return {"type": "string", "format": "date"}
+        case "choice":
+            return {"enum": list(parameter.choices)}
+        case "string":
+            return {"type": "string", "maxLength": parameter.max_length, "pattern": r"^[^\u0000]*$"}
+        case "boolean":
+            return {"type": "boolean"}
+    bounds = {"minimum": parameter.minimum, "maximum": parameter.maximum}
+    given = {name: bound for name, bound in bounds.items() if bound is not None}
+    widest = {"minimum": -_WHOLE, "maximum": _WHOLE} if parameter.type == "integer" else {}
+    return {"type": parameter.type} | widest | given
+
+
+def _described(parameter: Parameter) -> str:
+    """What no JSON schema can say of dates, in words."""
+    allowed = parameter.allowed()
+    order = f", not later than {parameter.not_after}" if parameter.not_after else ""
+    return f"{allowed[:1].upper()}{allowed[1:]}{order}."
+
+
+def _optional(schema: Schema, default: Any) -> Schema:
+    """What may also be null, as if it were not there."""
+    return {"anyOf": [schema, {"type": "null"}], "default": default}
+
+
+_RECIPIENTS: Schema = {
+    "type": "array",
+    "description": "Who gets the report by e-mail.",
+    "maxItems": MAX_RECIPIENTS,
+    "items": {
+        "type": "object",
+        "properties": {"channel": {"enum": list(CHANNELS)}, "to": {"type": "string", "format": "email"}},
+        "required": ["channel", "to"],
+        "additionalProperties": False,
+    },
+}
