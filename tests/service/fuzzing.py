@@ -14,6 +14,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ from tests import sql_lint
 SOAK = os.environ.get("SNOWGATE_SOAK") == "1"
 PLACE = {"database": sql_lint.NAMES["database"], "schema": sql_lint.NAMES["config_schema"]}
 USER = sql_lint.NAMES["runner_user"]
+TOKEN = "a-token-for-tests-0123456789"
 KEPT = 10_000  # statements that the stand-in's history holds
 CANARY = "canary_5b1f"  # in the texts that would show in a statement's text, were one put together of them
 
@@ -341,6 +343,21 @@ def service(role, cloud, account, folder, **changes):
         process.kill()
         process.wait()
     no_fault_in(log.read_text(errors="replace"))
+
+
+@contextmanager
+def web_role(cloud, account, folder, **changes):
+    """The web role's process, by its port; it lets its TOKEN come as often as it wants."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = {"PORT": str(port), "WEB_HOST": "127.0.0.1", "API_TOKEN": TOKEN}
+    rate = {"WEB_REQUESTS_PER_SECOND": "10000", "WEB_BURST": "10000"}
+    with service("web", cloud, account, folder, **(place | rate | changes)):
+        end = time.monotonic() + 30
+        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < end:
+            time.sleep(0.1)
+        yield port
 
 
 def no_fault_in(log):

@@ -42,6 +42,8 @@ from report_service.web.readiness import Readiness
 OpenQueue = Callable[[], AbstractContextManager[ReportQueue]]
 _USUAL_DURATION = datetime.timedelta(minutes=5)  # with a worker that must be woken first
 
+_LINK: dict[str, Any] = {"parameters": {"job_id": "$response.body#/job_id"}}
+
 
 def make_app(
     *,
@@ -96,7 +98,11 @@ def _job_routes(kind: type[APIRoute], catalogue: Catalogue, open_queue: OpenQueu
     # The kind of route asks for the token; what it depends on here only tells the OpenAPI document so.
     router = APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 413, 429, 503))
 
-    @router.post("/process-job", status_code=202, tags=["jobs"], responses=responses(400, 409, 422))
+    links = {name: _LINK | {"operationId": name} for name in ("status", "cancel")}
+
+    @router.post(
+        "/process-job", status_code=202, tags=["jobs"], responses={202: {"links": links}, **responses(400, 409, 422)}
+    )
     def process_job(request: JobRequest) -> JobAccepted:
         """Ask for a report; wrong input, and the job_id of another request (409), are refused: nothing is written."""
         wanted = _new_job(request, catalogue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,7 +94,7 @@ def _parameter(parameter: Parameter) -> Schema:
 def _value(parameter: Parameter) -> Schema:
     match parameter.type:
         case "date":
-            return {"type": "string", "format": "date"}
+            return {"type": "string", "format": "date"} | _years(parameter)
         case "choice":
             return {"enum": list(parameter.choices)}
         case "string":
@@ -104,6 +105,15 @@ def _value(parameter: Parameter) -> Schema:
     given = {name: bound for name, bound in bounds.items() if bound is not None}
     widest = {"minimum": -_WHOLE, "maximum": _WHOLE} if parameter.type == "integer" else {}
     return {"type": parameter.type} | widest | given
+
+
+def _years(parameter: Parameter) -> Schema:
+    """JSON Schema has no bounds for dates, but patterns for the years between them."""
+    low, high = parameter.minimum, parameter.maximum
+    if not isinstance(low, datetime.date) or not isinstance(high, datetime.date):
+        return {}
+    years = "|".join(f"{year:04}" for year in range(low.year, high.year + 1))
+    return {"pattern": f"^({years})-[0-9]{{2}}-[0-9]{{2}}$", "examples": [str(low), str(high)]}
 
 
 def _described(parameter: Parameter) -> str:
