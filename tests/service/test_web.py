@@ -45,7 +45,7 @@ def make(catalogue, warehouse):
     def lend():
         yield ReportQueue(warehouse, actor="web")
 
-    def make_client(open_queue=lend, headers=None, tokens=None, per_second=1000, burst=1000, answer_seconds=25):
+    def make_client(open_queue=lend, headers=None, tokens=None, per_second=1000, burst=1000, **limits):
         app = make_app(
             catalogue=catalogue,
             open_queue=open_queue,
@@ -53,7 +53,7 @@ def make(catalogue, warehouse):
             bucket="bucket",
             guard=TokenGuard(tokens or FixedToken(TOKEN), per_second=per_second, burst=burst),
             body_bytes=4096,
-            answer_seconds=answer_seconds,
+            **limits,
         )
         headers = {"Authorization": f"Bearer {TOKEN}"} if headers is None else headers
         return TestClient(app, headers=headers, raise_server_exceptions=False)
@@ -416,3 +416,18 @@ def test_a_request_that_hangs_is_a_503_when_its_time_is_up(make):
             assert client.get("/health").status_code == 200
         finally:
             let_go.set()
+
+
+def test_when_more_come_than_can_be_served_nothing_is_done_for_those_that_are_refused(make, warehouse):
+    lent = []
+
+    @contextmanager
+    def slow():
+        lent.append(1)
+        time.sleep(0.1)
+        yield ReportQueue(warehouse, actor="web")
+
+    with make(slow, connections=1, answer_seconds=2) as client, ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: client.get("/jobs").status_code, range(40)))
+    assert set(answers) == {200, 503}
+    assert answers.count(200) == len(lent)

@@ -107,3 +107,27 @@ def test_while_snowflake_hangs_every_caller_has_an_answer_in_time(door, proxy):
         let_go.set()
     proxy.fault = lambda request: None
     assert_it_goes_on(door)
+
+
+def test_a_process_that_snowflake_keeps_waiting_stops_all_the_same(cloud, snowflake_account, proxy, tmp_path):
+    class Through:
+        def secret(self):
+            return snowflake_account.secret(port=proxy.port)
+
+    asked, let_go = threading.Event(), threading.Event()
+
+    def hang(request):
+        asked.set()
+        let_go.wait(120)
+
+    proxy.fault = hang
+    limits = {"WEB_ANSWER_SECONDS": "100", "SNOWFLAKE_LOGIN_SECONDS": "100", "STOP_SECONDS": "1", "LOG_LEVEL": "INFO"}
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with fuzzing.web_role(cloud, Through(), tmp_path, fuzzing.process, **limits) as port:
+                answer = pool.submit(httpx.get, f"http://127.0.0.1:{port}/jobs", headers=HEADERS, trust_env=False)
+                assert asked.wait(20)
+            assert answer.exception() or answer.result().status_code >= 500
+    finally:
+        let_go.set()
+    assert "web.stopped_late" in (tmp_path / "web.log").read_text()

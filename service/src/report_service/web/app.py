@@ -23,7 +23,7 @@ from report_service.recipients import check_recipients
 from report_service.requests import check_format
 from report_service.web import prometheus
 from report_service.web.document import document
-from report_service.web.guard import BodyLimit, TokenGuard, bearer, timed_route
+from report_service.web.guard import BodyLimit, Places, TokenGuard, bearer, timed_route
 from report_service.web.models import (
     Health,
     JobAccepted,
@@ -53,9 +53,13 @@ def make_app(
     bucket: str,
     guard: TokenGuard,
     body_bytes: int,
+    connections: int = 4,
     answer_seconds: float = 25,
 ) -> FastAPI:
-    """Return the application; `open_queue` lends a queue for one request, which takes `answer_seconds` at the most."""
+    """Return the application; `open_queue` lends a queue for one request, which takes `answer_seconds` at the most.
+
+    It is asked for `connections` at once; a fifth of its time a request may wait for that.
+    """
     app = FastAPI(
         title="Snowgate report service",
         version="1",
@@ -70,7 +74,8 @@ def make_app(
     app.add_middleware(BodyLimit, limit=body_bytes)
     install(app)
     app.include_router(_open_routes(timed_route(answer_seconds), open_queue, environment))
-    app.include_router(_job_routes(timed_route(answer_seconds, guard), catalogue, open_queue, bucket))
+    guarded = timed_route(answer_seconds, guard, Places(connections, seconds=answer_seconds / 5))
+    app.include_router(_job_routes(guarded, catalogue, open_queue, bucket))
     document(app, catalogue)
     return app
 

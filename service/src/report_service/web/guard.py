@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -44,7 +45,31 @@ class TokenGuard:
         await bucket.acquire()  # at once, for there is room
 
 
-def timed_route(seconds: float, guard: TokenGuard | None = None) -> type[APIRoute]:
+class Places:
+    """So many requests at once; others wait on the event loop, in the order in which they came, for `seconds` at most.
+
+    Who would wait longer is refused while there is time to come again. Else, when more come than can be served, each
+    would begin when its time is nearly up, and all work would be for callers that have gone.
+    """
+
+    def __init__(self, count: int, *, seconds: float) -> None:
+        self._free, self._seconds = asyncio.Semaphore(count), seconds
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Hold a place; raises 503 if none becomes free in time."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise HTTPException(503, "More requests come than can be served; try again later.") from None
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+def timed_route(seconds: float, guard: TokenGuard | None = None, places: Places | None = None) -> type[APIRoute]:
     """Return a kind of route that answers within `seconds`, 503 if what it waits for has not ended by then.
 
     It asks the guard before it reads a body, so that not even what is no JSON gets by without a token.
@@ -59,7 +84,8 @@ def timed_route(seconds: float, guard: TokenGuard | None = None) -> type[APIRout
                     async with asyncio.timeout(seconds):
                         if guard:
                             await guard(request)
-                        return await handle(request)
+                        async with places.one() if places else nullcontext():
+                            return await handle(request)
                 except TimeoutError:
                     raise HTTPException(503, f"There was no answer within {seconds:g} s; try again later.") from None
 

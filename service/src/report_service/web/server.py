@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ from report_service.web.guard import TokenGuard
 from report_service.web.tokens import FixedToken, Tokens, TokenSecret
 from report_service.worker_role import open_warehouse
 
+_KEEP_ALIVE_SECONDS = 75  # longer than a load balancer keeps a connection idle (60 s), or requests meet a closed one
+_CLOSE_SECONDS = 3.0  # after the last answer; together with STOP_SECONDS less than Fargate's 30 s
+
 
 def run_web(settings: WebSettings) -> None:
     """Serve until SIGTERM; Snowflake is reached with the first request that needs it, so /health answers at once."""
@@ -35,7 +39,7 @@ def run_web(settings: WebSettings) -> None:
 
     @contextmanager
     def open_queue() -> Iterator[ReportQueue]:
-        # Whoever waits here has a thread, which must not wait for longer than its caller does.
+        # Nobody waits here but for threads whose caller has gone, which must not do so for ever.
         if not places.acquire(timeout=settings.web_answer_seconds):
             raise BusyError(
                 f"None of {settings.web_connections} sessions came back in {settings.web_answer_seconds:g} s."
@@ -53,6 +57,7 @@ def run_web(settings: WebSettings) -> None:
         bucket=settings.report_bucket,
         guard=TokenGuard(_tokens(settings), per_second=settings.web_requests_per_second, burst=settings.web_burst),
         body_bytes=settings.body_bytes,
+        connections=settings.web_connections,
         answer_seconds=settings.web_answer_seconds,
     )
     log.info("web.started", port=settings.port, reports=list(catalogue))
@@ -66,10 +71,20 @@ def run_web(settings: WebSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.stop_seconds),
     )
+    # Threads that Snowflake keeps waiting would keep the process too; whoever asked has gone.
+    end = threading.Timer(_CLOSE_SECONDS, _leave)
+    end.daemon = True
+    end.start()
     warehouses.close()
     log.info("web.stopped")
+
+
+def _leave() -> None:
+    log.warning("web.stopped_late", reason="Snowflake did not answer in time.")
+    os._exit(0)  # nothing is lost
 
 
 def _tokens(settings: WebSettings) -> Tokens:
