@@ -11,6 +11,7 @@ from rich.table import Table
 from bench import (
     claim_cost,
     demo,
+    http_door,
     page,
     report_files,
     report_pdf,
@@ -30,6 +31,7 @@ def main() -> int:
         wake_up,
         claim_cost,
         throughput,
+        http_door,
         report_files,
         report_pdf,
         report_way,

@@ -21,6 +21,9 @@ of that run; the seconds are this machine's, not Snowflake's or Fargate's. A tar
   the ratio hides some milliseconds.
 - **Several workers** are compared with a linear gain. Where the stand-in is busy for all of a core it is what limits
   them, not the queue: it needs most of that for the reports' own queries.
+- **The HTTP door** is asked at a steady rate, whether or not it has answered before, and each time counts from when the
+  request was due. Where the stand-in saturates first, requests are refused (503) and those that are served wait five
+  seconds: compare with the submits that the stand-in takes without HTTP.
 - **A wake-up** is cut into hops: *stream* until the task starts (the stand-in looks once a second), *task* until API
   Gateway has the call, *API* until the Lambda runs, *Lambda* until the count is raised, *start* until the task's
   process is there, *claim* until it has the row (imports, login, first look). Fargate's own start, half a minute or so,

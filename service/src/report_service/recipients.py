@@ -14,7 +14,7 @@ from report_service.errors import ErrorCode, RequestError
 
 MAX_RECIPIENTS = 50
 _EXAMPLE = '{"channel": "email", "to": "name@example.com"}'
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+DESTINATION = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"  # its name
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class RecipientRules:
     def _destination(self, given: Any) -> str:
         if not self.destinations:
             raise ValueError("but this environment has no destinations; set [notify] destinations_secret for it.")
-        if not isinstance(given, str) or not _NAME.fullmatch(given):
+        if not isinstance(given, str) or not re.fullmatch(DESTINATION, given):
             raise ValueError("which is no name of a destination: letters, digits, _ . and -, at most 64.")
         return given
 

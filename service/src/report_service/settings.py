@@ -153,6 +153,11 @@ class WebSettings(Settings):
     api_token_secret_arn: OptionalArn = None
     web_connections: int = Field(default=4, ge=1, le=64)
     body_bytes: int = Field(default=65536, ge=1024, le=10_000_000)
+    # Of each token and each process: so many a second on average, and up to web_burst at once.
+    web_requests_per_second: float = Field(default=50, ge=1, le=10_000)
+    web_burst: int = Field(default=100, ge=1, le=10_000)
+    # API Gateway's HTTP APIs give up after 30 s, and answer in words of their own.
+    web_answer_seconds: float = Field(default=25, ge=1, le=300)
 
     @model_validator(mode="after")
     def _one_token(self) -> WebSettings:
