@@ -550,6 +550,7 @@ def test_a_notice_that_fails_makes_no_other(warehouse, finished, deliver, cloud)
         ("ANALYST", RecipientRules(failures_to="data@example.com"), "data@example.com"),
         ("asker@example.com", RecipientRules(failures_to="data@example.com"), "asker@example.com"),
         ("asker@elsewhere.org", RecipientRules(domains=("example.com",)), None),
+        ("asker@example.com", RecipientRules(failures_to="data@example.com", requesters=False), None),  # without mail
     ],
 )
 def test_a_requester_without_an_allowed_address_is_told_nothing(warehouse, finished, requested_by, rules, told):

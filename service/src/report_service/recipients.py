@@ -30,13 +30,14 @@ class RecipientRules:
     """Whom an environment may tell.
 
     E-mail: addresses in `domains`, or any if there are none. SNS: `topics` by their ARNs. Apprise: names in a secret,
-    which are looked up when a message leaves, if there is one. `failures_to` hears of the failures of requests whose
-    requester is no e-mail address.
+    which are looked up when a message leaves, if there is one. With `requesters` whoever asked hears of failures, and
+    `failures_to` in the place of those who are no e-mail address.
     """
 
     domains: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     destinations: bool = False
+    requesters: bool = True
     failures_to: str | None = None
 
     def check(self, given: Any) -> tuple[Recipient, ...]:
@@ -51,6 +52,8 @@ class RecipientRules:
 
     def requester(self, requested_by: Any) -> Recipient | None:
         """Return who is told that a request failed: REQUESTED_BY where that is an allowed e-mail address."""
+        if not self.requesters:
+            return None
         try:
             return Recipient("email", self._email(requested_by))
         except ValueError:

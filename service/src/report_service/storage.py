@@ -23,6 +23,8 @@ from report_service.errors import ErrorCode, ReportError
 _PART = 8 * 1024**2  # bytes
 _AT_ONCE = 2  # parts on their way, while the next is being written
 
+# AccessDenied: what S3 says of a missing object to who may not list the bucket, as a worker may not.
+_GONE = ("NoSuchKey", "NoSuchBucket", "AccessDenied")
 Failures = (BotoCoreError, ClientError, ResponseParserError, OSError)
 
 
@@ -192,7 +194,7 @@ class Storage:
                 for chunk in body.iter_chunks(_PART):
                     file.write(chunk)
         except (BotoCoreError, ClientError, ResponseParserError, OSError) as error:
-            gone = isinstance(error, ClientError) and error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket")
+            gone = isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE
             message = f"The file {location} could not be read: {error}"
             raise ReportError(ErrorCode.FILE_UNAVAILABLE, message, retry=not gone) from error
         if _sha256(path) != sha256:

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from report_service import log
@@ -58,7 +59,7 @@ def run_worker(settings: WorkerSettings) -> None:
         )
 
     storage = Storage(LateClient("s3"), settings.report_bucket)
-    rules = settings.recipient_rules
+    rules = replace(settings.recipient_rules, requesters=settings.mail_sender is not None)
     channels: dict[str, Channel] = {
         "email": EmailChannel(LateClient("sesv2", once=True), sender=settings.mail_sender),
         "sns": SnsChannel(LateClient("sns", once=True)),
