@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
@@ -433,3 +434,23 @@ def test_when_more_come_than_can_be_served_nothing_is_done_for_those_that_are_re
         answers = list(pool.map(lambda _: client.get("/jobs").status_code, range(40)))
     assert set(answers) == {200, 503}
     assert answers.count(200) == len(lent)
+
+
+def test_what_many_callers_ask_at_once_is_entered_once_each(make, queue, warehouse):
+    """Some ask twice, one asks for something else with a key that is taken: each has the answer of its own request."""
+    client = make()
+    asked = [JOB | {"job_id": f"many-{number % 30}"} for number in range(40)]
+    asked.append(JOB | {"job_id": "many-0", "input_data": JOB["input_data"] | {"format": "pdf"}})
+    changed = []
+    change = warehouse.change
+    warehouse.change = lambda statement, values=(): changed.append(statement) or change(statement, values)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda job: client.post("/process-job", json=job), asked))
+    del warehouse.change
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses in ({202: 40, 409: 1}, {202: 39, 409: 2})  # whichever of them came first
+    assert {answer.json()["job_id"] for answer in answers if answer.status_code == 202} == {
+        f"many-{number}" for number in range(30)
+    }
+    assert queue.counts() == {"PENDING": 30}
+    assert len(changed) < 4 * len(asked)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query
@@ -17,7 +17,6 @@ from starlette.exceptions import HTTPException
 from report_service.catalogue import Catalogue
 from report_service.errors import ErrorCode, KeyTakenError, RequestError
 from report_service.parameters import check_parameters
-from report_service.queue.report_queue import ReportQueue
 from report_service.queue.rows import Job, NewJob
 from report_service.recipients import RecipientRules
 from report_service.requests import check_format
@@ -38,8 +37,8 @@ from report_service.web.models import (
 )
 from report_service.web.problems import install, responses
 from report_service.web.readiness import Readiness
+from report_service.web.submissions import OpenQueue, Submissions
 
-OpenQueue = Callable[[], AbstractContextManager[ReportQueue]]
 _USUAL_DURATION = datetime.timedelta(minutes=5)  # with a worker that must be woken first
 
 _LINK: dict[str, Any] = {"parameters": {"job_id": "$response.body#/job_id"}}
@@ -75,8 +74,10 @@ def make_app(
     app.add_middleware(BodyLimit, limit=body_bytes)
     install(app)
     app.include_router(_open_routes(timed_route(answer_seconds), open_queue, environment))
+    submissions = Submissions(open_queue, answer_seconds=answer_seconds)
+    app.include_router(_submit_route(timed_route(answer_seconds, guard), catalogue, rules, submissions, bucket))
     guarded = timed_route(answer_seconds, guard, Places(connections, seconds=answer_seconds / 5))
-    app.include_router(_job_routes(guarded, catalogue, rules, open_queue, bucket))
+    app.include_router(_job_routes(guarded, open_queue))
     document(app, catalogue, rules)
     return app
 
@@ -100,29 +101,37 @@ def _open_routes(kind: type[APIRoute], open_queue: OpenQueue, environment: str) 
     return router
 
 
-def _job_routes(
-    kind: type[APIRoute], catalogue: Catalogue, rules: RecipientRules, open_queue: OpenQueue, bucket: str
-) -> APIRouter:
+def _guarded(kind: type[APIRoute]) -> APIRouter:
     # The kind of route asks for the token; what it depends on here only tells the OpenAPI document so.
-    router = APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 413, 429, 503))
+    return APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 413, 429, 503))
 
+
+def _submit_route(
+    kind: type[APIRoute], catalogue: Catalogue, rules: RecipientRules, submissions: Submissions, bucket: str
+) -> APIRouter:
+    router = _guarded(kind)
     links = {name: _LINK | {"operationId": name} for name in ("status", "cancel")}
 
     @router.post(
         "/process-job", status_code=202, tags=["jobs"], responses={202: {"links": links}, **responses(400, 409, 422)}
     )
-    def process_job(request: JobRequest) -> JobAccepted:
+    async def process_job(request: JobRequest) -> JobAccepted:
         """Ask for a report; wrong input, and the job_id of another request (409), are refused: nothing is written."""
         wanted = _new_job(request, catalogue, rules)
         try:
-            with open_queue() as queue:
-                job, new = queue.submit(wanted)
+            job, new = await asyncio.wrap_future(submissions.put(wanted))
         except KeyTakenError as error:
             differing = " and ".join(error.columns)
             raise HTTPException(
                 409, f"Job {request.job_id} is there with another {differing}; take a new job_id."
             ) from None
         return _accepted(job, new, bucket)
+
+    return router
+
+
+def _job_routes(kind: type[APIRoute], open_queue: OpenQueue) -> APIRouter:
+    router = _guarded(kind)
 
     @router.get("/job/{job_id}/status", tags=["jobs"], responses=responses(404, 422))
     def status(job_id: JobId) -> JobStatus:
