@@ -150,7 +150,7 @@ def test_what_a_row_asks_for_is_carried_out_or_refused_by_name(catalogue, servic
         except RequestError as error:
             of_one_parameter = error.code is ErrorCode.INVALID_PARAMETER and error.field != "PARAMETERS"
             names = declared if of_one_parameter else COLUMNS
-            is_told(error, json.loads(claim.parameters or "{}") if of_one_parameter else {}, names)
+            is_told(error, (json.loads(claim.parameters or "{}") or {}) if of_one_parameter else {}, names)
             seen["refused"] += 1
             return
         is_right(request.report, {}, request.parameters)
