@@ -25,6 +25,7 @@ HEAD = """title = "Lines"
 description = "Lines of orders."
 source = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"
 parameters = [{ name = "rows", type = "integer" }]
+limits = { rows = 10_000_000 }
 """
 # Ten columns: numbers, money, dates, a moment, short and long texts.
 QUERY = """

@@ -94,7 +94,8 @@ def _no_empty_line(batch: pa.RecordBatch) -> pa.RecordBatch:
 def _harmless(batch: pa.RecordBatch) -> pa.RecordBatch:
     arrays = []
     for array in batch.columns:
-        if _is_text(array) and any(mark in _content(array) for mark in _FORMULA_BYTES):
+        content = _content(array)
+        if any(mark in content for mark in _FORMULA_BYTES):
             formula = pc.match_substring_regex(array, _FORMULA)
             if pc.any(formula).as_py():
                 escaped = pc.binary_join_element_wise(pa.scalar("'", array.type), array, pa.scalar("", array.type))
@@ -122,12 +123,17 @@ def _is_text(array: pa.Array) -> bool:
 
 
 def _content(array: pa.Array) -> bytes:
-    """All the bytes that the texts of `array` are cut from, neighbours perhaps too."""
-    buffer = array.buffers()[2]
-    return b"" if buffer is None else buffer.to_pybytes()
+    """The bytes of all texts of `array`, one after the other; none if it has no texts."""
+    if not (_is_text(array) and len(array)):
+        return b""
+    _, offsets, texts = array.buffers()
+    if texts is None:
+        return b""
+    ends = memoryview(offsets).cast("q" if pa.types.is_large_string(array.type) else "i")
+    first, last = ends[array.offset], ends[array.offset + len(array)]
+    content: bytes = texts.slice(first, last - first).to_pybytes()
+    return content
 
 
 def _holds(array: pa.Array, text: str) -> bool:
-    return (
-        _is_text(array) and text.encode() in _content(array) and bool(pc.any(pc.match_substring(array, text)).as_py())
-    )
+    return text.encode() in _content(array) and bool(pc.any(pc.match_substring(array, text)).as_py())
