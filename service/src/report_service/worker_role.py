@@ -34,8 +34,8 @@ from report_service.workshop import Workshop
 
 _LANES_PER_CPU = 4  # a report mostly waits for its query
 _OWN_MIB = 160  # measured: 95 MiB with all imports; the rest is for its three sessions
-# Measured: a PDF of 20,000 rows and ten columns takes 33 MiB, other formats 7; the rest is for the query's batches.
-_MIB_PER_LANE = 64
+# Measured (bench/report_way.py): 5,000,000 rows of ten columns as CSV, with what is fetched ahead and what is uploaded.
+_MIB_PER_LANE = 200
 
 
 def run_worker(settings: WorkerSettings) -> None:
