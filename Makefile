@@ -44,7 +44,7 @@ format: setup ## put the code into the project's form
 snapshots: setup ## rewrite the templates' snapshots; read their diff before committing
 	$(BIN)/pytest -q tests/stacks tests/library --snapshot-update
 
-bench: setup ## measure against rivals; prints a table and writes bench/results.json
+bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json
 	$(BIN)/python -m bench
 
 ##@ Deploy it
@@ -111,7 +111,8 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 .venv-service/.ready: service/requirements.txt .venv/.ready
 .venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
-.venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready:
+.venv-bench/.ready: bench/requirements.txt .venv/.ready
+.venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv-bench/.ready:
 	@echo "Setting up $(@D)"
 	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
@@ -124,7 +125,7 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 	@touch $@
 
 LOCKED := requirements requirements-dev service/requirements local/cloud/requirements local/warehouse/requirements \
-  constructs/src/snowgate/lambdas/snowflake_deployer/requirements
+  constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
 	for name in $(LOCKED); do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

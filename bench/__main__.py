@@ -8,13 +8,36 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from bench import claim_cost, demo, page, snowflake_deploy, synth, throughput, wake_up
+from bench import (
+    claim_cost,
+    demo,
+    http_door,
+    page,
+    report_files,
+    report_pdf,
+    report_way,
+    snowflake_deploy,
+    synth,
+    throughput,
+    wake_up,
+)
 from bench.measure import ROOT
 
 
 def main() -> int:
     """Measure everything; exit code 1 if a target is missed."""
-    suites = (synth, wake_up, claim_cost, throughput, snowflake_deploy, demo)
+    suites = (
+        synth,
+        wake_up,
+        claim_cost,
+        throughput,
+        http_door,
+        report_files,
+        report_pdf,
+        report_way,
+        snowflake_deploy,
+        demo,
+    )
     results = [measurement.record() for suite in suites for measurement in suite.measure()]
     (ROOT / "bench" / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     page.PAGE.write_text(page.text(results))

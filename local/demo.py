@@ -29,6 +29,8 @@ REQUESTS = (
        SELECT 'sales_report', 'EXCEL', PARSE_JSON('{"start_date": "1995-01-01", "end_date": "1995-12-31"}')""",
     "INSERT INTO REPORT_CONFIG (REPORT_NAME, OUTPUT_FORMAT) VALUES ('customer_balance', 'EXCEL')",
     "INSERT INTO REPORT_CONFIG (REPORT_NAME, OUTPUT_FORMAT) VALUES ('order_priority', 'PDF')",
+    "INSERT INTO REPORT_CONFIG (REPORT_NAME, OUTPUT_FORMAT) VALUES ('order_priority', 'JSON')",
+    "INSERT INTO REPORT_CONFIG (REPORT_NAME, OUTPUT_FORMAT) VALUES ('customer_balance', 'PARQUET')",
     # Due in a moment, and from then on each morning at six: finishing it leaves tomorrow's row behind.
     """INSERT INTO REPORT_CONFIG
               (REPORT_NAME, TRIGGER_TYPE, OUTPUT_FORMAT, PARAMETERS, RUN_AT, SCHEDULE_CRON, SCHEDULE_TIMEZONE)

@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS REPORT_AUDIT_LOG (
 CREATE TABLE IF NOT EXISTS REPORT_DELIVERY (
   DELIVERY_ID NUMBER(38, 0) NOT NULL AUTOINCREMENT START 1 INCREMENT 1 ORDER,
   CONFIG_ID NUMBER(38, 0),
+  KIND VARCHAR DEFAULT 'REPORT',  -- or FAILURE: the requester is told that there is none, or whom it did not reach
   CHANNEL VARCHAR,
   RECIPIENT VARCHAR,
   STATUS VARCHAR DEFAULT 'PENDING',
@@ -75,7 +76,7 @@ CREATE TABLE IF NOT EXISTS REPORT_DELIVERY (
   ERROR_MESSAGE VARCHAR,
   CREATED_AT TIMESTAMP_NTZ DEFAULT SYSDATE(),
   SENT_AT TIMESTAMP_NTZ
-) COMMENT = 'Deliveries of finished reports';
+) COMMENT = 'Deliveries of finished reports, and of the news that one failed';
 
 -- Every wake-up that was tried, and what the other side answered.
 CREATE TABLE IF NOT EXISTS TRIGGER_LOG (

@@ -8,7 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -177,6 +177,34 @@ class MailTable(Table):
         pattern=r"^[^@\s<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
         description="an e-mail address of an identity that SES has verified",
     )
+    domains: list[Annotated[str, Field(pattern=r"^([a-z0-9-]+\.)+[a-z0-9-]+$")]] = Field(
+        default=[],
+        description='a list of domains whose addresses get e-mail, as in ["example.com"]; empty: all of them',
+    )
+    failures_to: str | None = Field(
+        default=None,
+        pattern=r"^[^@\s<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        description="the e-mail address that is told of failures where REQUESTED_BY is no e-mail address",
+    )
+
+
+class NotifyTable(Table):
+    """Where else finished reports may be announced; without this table nowhere."""
+
+    topic_arns: list[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]+$")]] = Field(
+        default=[], description="a list of ARNs of SNS topics"
+    )
+    destinations_secret_arn: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6}$",
+        description="the whole ARN of a secret: a JSON object of names and URLs of apprise",
+    )
+
+
+class LinksTable(Table):
+    """Links by which recipients download what is too large to attach; without this table there are none."""
+
+    days: int = Field(default=7, ge=1, le=30, description="1 to 30 days: for how long a link is valid")
 
 
 class Environment(Table):
@@ -203,6 +231,8 @@ class Environment(Table):
     worker: WorkerTable
     web: WebTable | None = None
     mail: MailTable | None = None
+    notify: NotifyTable = NotifyTable()
+    links: LinksTable | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Environment:
@@ -217,6 +247,11 @@ class Environment(Table):
     def built_for(self) -> Architecture:
         """The architecture of images, tasks and functions."""
         return Architecture.of_this_machine() if self.architecture == "HOST" else Architecture(self.architecture)
+
+    @property
+    def tells_recipients(self) -> bool:
+        """Whether finished reports are sent or announced to anybody."""
+        return bool(self.mail or self.notify.topic_arns or self.notify.destinations_secret_arn)
 
     # Roles that Snowflake knows by their names, before they exist.
 

@@ -1,4 +1,4 @@
-"""The stack of the report service: bucket, worker and web role."""
+"""The stack of the report service: bucket, download links, worker and web role."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from snowgate import ReportBucket, ScaleToZeroWorker, WebApi, WebService
-from stacks.environment import Environment, WebTable
+from snowgate import DownloadLinks, ReportBucket, ScaleToZeroWorker, WebApi, WebService
+from stacks.environment import Environment, LinksTable, NotifyTable, WebTable
 from stacks.image import ImageStack
 from stacks.removal import removal_policy
 from stacks.secrets import SecretsStack
@@ -36,6 +36,7 @@ class ReportServiceStack(cdk.Stack):
         self.add_stack_dependency(image)
 
         self.bucket = ReportBucket(self, "Reports", removal_policy=removal_policy(environment))
+        self.links: DownloadLinks | None = self._links(environment.links) if environment.links else None
         self.worker = self._worker()
         self.web_host: str | None = None
         self.web: WebService | None = self._web(environment.web) if environment.web else None
@@ -44,8 +45,26 @@ class ReportServiceStack(cdk.Stack):
         cdk.CfnOutput(self, "ClusterName", value=self.worker.cluster.cluster_name)
         cdk.CfnOutput(self, "WorkerServiceName", value=self.worker.service.service_name)
 
+    def _links(self, table: LinksTable) -> DownloadLinks:
+        environment = self._environment
+        links = DownloadLinks(
+            self,
+            "Links",
+            bucket=self.bucket,
+            deployer=self._secrets.deployer,
+            valid_for=cdk.Duration.days(table.days),
+            python=environment.lambdas.python_version,
+            architecture=environment.built_for,
+            removal_policy=removal_policy(environment),
+        )
+        cdk.CfnOutput(self, "LinkUrl", value=links.url)
+        cdk.CfnOutput(self, "LinkKeySecretArn", value=links.secret.secret_arn)
+        return links
+
     def _worker(self) -> ScaleToZeroWorker:
         environment, table = self._environment, self._environment.worker
+        # Who holds the key can read every report: it is given only where a message may bring a link.
+        links = self.links if environment.tells_recipients else None
         mail = {"MAIL_SENDER": environment.mail.sender} if environment.mail else {}
         worker = ScaleToZeroWorker(
             self,
@@ -57,6 +76,7 @@ class ReportServiceStack(cdk.Stack):
                 **self._settings(),
                 **self._secrets.worker_login.environment,
                 **mail,
+                **(links.environment if links else {}),
                 "REPORTS_PER_TASK": str(table.reports_per_task),
                 "POLL_SECONDS": f"{table.poll_seconds:g}",
                 "IDLE_SECONDS": f"{table.idle_seconds:g}",
@@ -78,6 +98,9 @@ class ReportServiceStack(cdk.Stack):
         if environment.mail:
             self.bucket.grant_read(worker.task_role)  # to attach the file, by whichever worker sends it
             _grant_mail(worker.task_role, environment.mail.sender)
+        _grant_notify(worker.task_role, environment.notify)
+        if links:
+            links.grant_sign(worker.task_role)
         return worker
 
     def _web(self, table: WebTable) -> WebService:
@@ -135,6 +158,7 @@ class ReportServiceStack(cdk.Stack):
             "SNOWFLAKE_DATABASE": self._environment.snowflake.database,
             "SNOWFLAKE_SCHEMA": self._environment.snowflake.config_schema,
             "REPORT_BUCKET": self.bucket.bucket.bucket_name,
+            **_recipients(self._environment),
         }
 
 
@@ -143,6 +167,30 @@ def _own_url(web: WebService, table: WebTable) -> str:
     if table.certificate_arn is None:
         return web.url
     return f"https://{table.domain}" if table.domain else ""
+
+
+def _recipients(environment: Environment) -> dict[str, str]:
+    """Whom reports may be sent to, as far as the environment's file says it."""
+    mail, notify = environment.mail, environment.notify
+    settings = {
+        "MAIL_DOMAINS": ",".join(mail.domains) if mail else "",
+        "MAIL_FAILURES_TO": (mail.failures_to if mail else None) or "",
+        "SNS_TOPIC_ARNS": ",".join(notify.topic_arns),
+        "DESTINATIONS_SECRET_ARN": notify.destinations_secret_arn or "",
+    }
+    return {name: value for name, value in settings.items() if value}
+
+
+def _grant_notify(role: iam.IRole, notify: NotifyTable) -> None:
+    """Let ``role`` publish to these topics, and read where the other destinations are."""
+    if notify.topic_arns:
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["sns:Publish", "sns:GetTopicAttributes"], resources=notify.topic_arns)
+        )
+    if notify.destinations_secret_arn:
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[notify.destinations_secret_arn])
+        )
 
 
 def _grant_mail(role: iam.IRole, sender: str) -> None:

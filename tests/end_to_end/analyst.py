@@ -33,3 +33,12 @@ class Requests:
             assert time.monotonic() < until, f"still {row} after {seconds} s"
             time.sleep(0.1)
         return row
+
+    def delivered(self, config_id: int, seconds: float = 20) -> dict[str, Any]:
+        """Wait until the report's one recipient is told, or will not be, and return the ledger's row."""
+        entry = "SELECT STATUS, ATTEMPTS, ERROR_MESSAGE FROM REPORT_DELIVERY WHERE CONFIG_ID = %s"
+        until = time.monotonic() + seconds
+        while (found := self.cursor.execute(entry, (config_id,)).fetchone())["STATUS"] in ("PENDING", "SENDING"):
+            assert time.monotonic() < until, found
+            time.sleep(0.2)
+        return dict(found)

@@ -39,3 +39,11 @@ def cursor(platform: Platform) -> Iterator[snowflake.connector.cursor.SnowflakeC
 def requests(cursor: Any) -> Requests:
     """Requests reports and follows them."""
     return Requests(cursor)
+
+
+@pytest.fixture(scope="session")
+def mail_sender(platform: Platform) -> str:
+    """The environment's sender, which SES takes e-mail from."""
+    sender = "reports@example.com"
+    platform.client("sesv2").create_email_identity(EmailIdentity=sender)
+    return sender

@@ -1,22 +1,32 @@
 """Worker processes without ECS around them, over both stand-ins."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from local.cloud.accounts import OPERATOR
 
 
+class WorkerProcess(subprocess.Popen[bytes]):
+    """A worker; what it wrote is in the file `log`."""
+
+    log: Path
+
+
 class Fleet:
     """Worker processes, each with a log of its own; `changes` go over the environment of all."""
 
-    def __init__(self, cloud, account, bucket, folder, **changes):
+    def __init__(self, cloud: Any, account: Any, bucket: str, folder: Path, **changes: str) -> None:
         self.folder = folder
-        self.processes = []
-        self.logs = []
+        self.processes: list[WorkerProcess] = []
+        self.logs: list[Path] = []
         self.environment = {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": cloud.endpoint,
@@ -35,51 +45,51 @@ class Fleet:
             "TMPDIR": str(folder),
         } | changes
 
-    def start(self, **changes):
-        """Start one more; returns its process, whose `log` is a file."""
+    def start(self, **changes: Any) -> WorkerProcess:
+        """Start one more; returns its process."""
         log = self.folder / f"worker-{len(self.logs)}"
         options = {key: changes.pop(key) for key in ("preexec_fn",) if key in changes}
         with log.open("w") as output:
             command = [sys.executable, "-m", "report_service", "worker"]
             environment = self.environment | {"HEALTH_FILE": f"{log}.alive"} | changes
-            process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, **options)
+            process = WorkerProcess(command, env=environment, stdout=output, stderr=subprocess.STDOUT, **options)
         process.log = log
         self.processes.append(process)
         self.logs.append(log)
         return process
 
-    def kill(self, process):
+    def kill(self, process: WorkerProcess) -> None:
         """kill -9, and forget it."""
         self.processes.remove(process)
         process.kill()
         process.wait()
 
-    def stop(self):
+    def stop(self) -> list[int]:
         """SIGTERM to all; returns their exit codes."""
         for process in self.processes:
             process.terminate()
         return [process.wait(20) for process in self.processes]
 
-    def end(self):
+    def end(self) -> None:
         """Leave none behind."""
         for process in self.processes:
             process.kill()
             process.wait()
 
-    def tracebacks(self):
+    def tracebacks(self) -> list[str]:
         """The logs that hold one."""
         return [log.name for log in self.logs if "Traceback" in log.read_text()]
 
 
-def _secret(cloud, name, value):
+def _secret(cloud: Any, name: str, value: Any) -> str:
     client = cloud.client("secretsmanager")
     try:
-        return client.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
+        return str(client.create_secret(Name=name, SecretString=json.dumps(value))["ARN"])
     except client.exceptions.ResourceExistsException:
-        return client.put_secret_value(SecretId=name, SecretString=json.dumps(value))["ARN"]
+        return str(client.put_secret_value(SecretId=name, SecretString=json.dumps(value))["ARN"])
 
 
-def _bucket(cloud, name):
+def _bucket(cloud: Any, name: str) -> str:
     client = cloud.client("s3")
     try:
         client.head_bucket(Bucket=name)

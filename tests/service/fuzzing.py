@@ -14,6 +14,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ from tests import sql_lint
 SOAK = os.environ.get("SNOWGATE_SOAK") == "1"
 PLACE = {"database": sql_lint.NAMES["database"], "schema": sql_lint.NAMES["config_schema"]}
 USER = sql_lint.NAMES["runner_user"]
+TOKEN = "a-token-for-tests-0123456789"
 KEPT = 10_000  # statements that the stand-in's history holds
 CANARY = "canary_5b1f"  # in the texts that would show in a statement's text, were one put together of them
 
@@ -311,7 +313,15 @@ class Administrator:
 
 @contextmanager
 def service(role, cloud, account, folder, **changes):
-    """A process of the service, stopped and looked at in the end; its log is in its file `log`."""
+    """A process of the service in whose log no fault may be in the end."""
+    with process(role, cloud, account, folder, **changes) as started:
+        yield started
+    no_fault_in(started.log.read_text(errors="replace"))
+
+
+@contextmanager
+def process(role, cloud, account, folder, **changes):
+    """A process of the service, which must end as it should; its log is in its file `log`."""
     log = folder / f"{role}.log"
     secret = cloud.client("secretsmanager").create_secret(
         Name=f"fuzz-{time.time_ns()}", SecretString=json.dumps(account.secret())
@@ -331,16 +341,30 @@ def service(role, cloud, account, folder, **changes):
     }
     with log.open("w") as output:
         command = [sys.executable, "-m", "report_service", role]
-        process = subprocess.Popen(command, env=environment | changes, stdout=output, stderr=subprocess.STDOUT)
-    process.log = log
+        started = subprocess.Popen(command, env=environment | changes, stdout=output, stderr=subprocess.STDOUT)
+    started.log = log
     try:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, log.read_text()[-3000:]
+        yield started
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(40) == 0, log.read_text()[-3000:]
     finally:
-        process.kill()
-        process.wait()
-    no_fault_in(log.read_text(errors="replace"))
+        started.kill()
+        started.wait()
+
+
+@contextmanager
+def web_role(cloud, account, folder, start=service, **changes):
+    """The web role's process, by its port; it lets its TOKEN come as often as it wants."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = {"PORT": str(port), "WEB_HOST": "127.0.0.1", "API_TOKEN": TOKEN}
+    rate = {"WEB_REQUESTS_PER_SECOND": "10000", "WEB_BURST": "10000"}
+    with start("web", cloud, account, folder, **(place | rate | changes)):
+        end = time.monotonic() + 30
+        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < end:
+            time.sleep(0.1)
+        yield port
 
 
 def no_fault_in(log):

@@ -73,6 +73,13 @@ def test_nonsense_in_the_place_of_a_name_is_an_unknown_report(catalogue, given):
         (HEAD, "SELECT A FROM OTHER.S.T", ["report.toml", "source", "DB.S"]),
         (HEAD + '[columns]\nzzz = { label = "Z" }', "SELECT A FROM DB.S.T", ["report.toml", "columns", "ZZZ"]),
         (
+            HEAD + '[columns]\na = { kind = "percent", total = true }',
+            "SELECT A FROM DB.S.T",
+            ["report.toml", "columns.a.total", "percent", "integer, decimal, money"],
+        ),
+        (HEAD + "[columns]\na = { total = true }", "SELECT A FROM DB.S.T", ["columns.a.total", "kind is missing"]),
+        (HEAD + "[columns]\na = { kind = 'money', total = 1 }", "SELECT A FROM DB.S.T", ["columns.a.total", "1"]),
+        (
             HEAD + '[chart]\nkind = "pie"\ntitle = "x"\ncategory = "a"\nvalues = ["a"]',
             "SELECT A FROM DB.S.T",
             ["chart.kind", "pie"],

@@ -66,7 +66,7 @@ def environment(cloud, snowflake_account, api):
         "SNOWFLAKE_SCHEMA": names["config_schema"],
         "SNOWFLAKE_LOGIN_SECONDS": "5",
         "REPORT_BUCKET": "connections",
-        "SNS_TOPIC_ARN": cloud.client("sns").create_topic(Name="connections")["TopicArn"],
+        "SNS_TOPIC_ARNS": cloud.client("sns").create_topic(Name="connections")["TopicArn"],
         "API_URL": api,
         "API_TOKEN": TOKEN,
     }
@@ -96,9 +96,9 @@ def test_every_hop_that_works_has_a_line(environment, snowflake_account):
 
 
 def test_a_hop_that_is_not_configured_is_no_failure_and_no_success(environment):
-    code, lines = look(environment, SNS_TOPIC_ARN=None, API_URL=None)
+    code, lines = look(environment, SNS_TOPIC_ARNS=None, API_URL=None)
     assert (code, broken(lines)) == (0, [])
-    assert lines["SNS"] == "not configured (SNS_TOPIC_ARN is not set)"
+    assert lines["SNS"] == "not configured (SNS_TOPIC_ARNS is not set)"
     assert lines["API"] == "not configured (API_URL is not set)"
 
 
@@ -106,7 +106,7 @@ def test_a_hop_that_is_not_configured_is_no_failure_and_no_success(environment):
     ("changes", "hops"),
     [
         ({"REPORT_BUCKET": "no-such-bucket"}, ["S3"]),
-        ({"SNS_TOPIC_ARN": f"arn:aws:sns:{REGION}:{OPERATOR.account_id}:nothing"}, ["SNS"]),
+        ({"SNS_TOPIC_ARNS": f"arn:aws:sns:{REGION}:{OPERATOR.account_id}:nothing"}, ["SNS"]),
         ({"API_URL": "http://127.0.0.1:1"}, ["API"]),
         ({"API_TOKEN": "another-token-of-nobody"}, ["API"]),
         ({"SNOWFLAKE_SCHEMA": "NOWHERE"}, ["Snowflake queue"]),

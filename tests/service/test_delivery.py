@@ -1,22 +1,38 @@
 """From a finished row to its recipients: each at most once, whatever SES and this worker do."""
 
+import base64
+import datetime
+import email
+import email.policy
 import itertools
 import json
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from faulty_proxy import FaultyProxy
 from service_rows import insert
 from snowflake.connector.errors import OperationalError
 
+from local.cloud.additions.mail import INBOX
 from report_service.attempt import Attempt
-from report_service.delivery import Delivery, EmailChannel
+from report_service.channels import AppriseChannel, EmailChannel, SnsChannel
+from report_service.delivery import Delivery
+from report_service.errors import RequestError
+from report_service.links import Links
 from report_service.queue import DeliveryLedger
+from report_service.recipients import RecipientRules
 from report_service.storage import Storage
 from report_service.workshop import Workshop
 
 BUCKET = "delivery-tests"
 SENDER = "reports@example.com"
+ANYBODY = RecipientRules()
 LEDGER = "SELECT RECIPIENT, STATUS, ATTEMPTS, ERROR_CODE, ERROR_MESSAGE FROM REPORT_DELIVERY ORDER BY DELIVERY_ID"
 
 
@@ -37,9 +53,10 @@ def ledger(warehouse):
 def deliver(catalogue, s3, ledger):
     """Claim what is due and bring it out through an e-mail channel over `ses`."""
 
-    def one_round(ses, sender=SENDER, attachment_bytes=10**6, **options):
-        channels = {"email": EmailChannel(ses, sender=sender)}
-        delivery = Delivery(catalogue, Storage(s3, BUCKET), channels, attachment_bytes=attachment_bytes)
+    def one_round(ses, sender=SENDER, attachment_bytes=10**6, rules=ANYBODY, channels=None, links=None, **options):
+        channels = {"email": EmailChannel(ses, sender=sender)} | (channels or {})
+        limits = {"rules": rules, "attachment_bytes": attachment_bytes, "links": links}
+        delivery = Delivery(catalogue, Storage(s3, BUCKET), channels, **limits)
         token, dues = ledger.claim(50)
         for _, group in itertools.groupby(dues, key=lambda due: due.config_id):
             delivery.deliver(ledger, token, list(group), **options)
@@ -52,11 +69,12 @@ def deliver(catalogue, s3, ledger):
 def finished(warehouse, queue, catalogue, s3):
     """A finished report with recipients; returns its CONFIG_ID."""
 
-    def make(*names, **columns):
-        to = [{"channel": "email", "to": f"{name}@example.com"} for name in names]
-        config_id = insert(warehouse, REPORT_NAME="pricing_summary", OUTPUT_FORMAT="CSV", RECIPIENTS=to, **columns)
+    def make(*names, rules=ANYBODY, others=(), **columns):
+        to = [{"channel": "email", "to": f"{name}@example.com"} for name in names] + list(others)
+        given = {"REPORT_NAME": "pricing_summary", "OUTPUT_FORMAT": "CSV", "RECIPIENTS": to} | columns
+        config_id = insert(warehouse, **given)
         (claim,) = queue.claim(1)
-        queue.settle([Workshop(catalogue, Storage(s3, BUCKET)).carry_out(Attempt(claim), warehouse)])
+        queue.settle([Workshop(catalogue, Storage(s3, BUCKET), rules=rules).carry_out(Attempt(claim), warehouse)])
         return config_id
 
     return make
@@ -234,6 +252,61 @@ def test_a_file_that_is_gone_is_told_and_one_too_large_is_not_needed(warehouse, 
     assert ledger_rows(warehouse)[0][1] == "SENT"
 
 
+def text_of_the_last_mail(cloud):
+    messages = json.loads(cloud.get(INBOX))["messages"]
+    raw = [message["Raw"] for box in messages.values() for message in box][-1]
+    mail = email.message_from_bytes(base64.b64decode(raw), policy=email.policy.default)
+    assert list(mail.iter_attachments()) == []
+    return mail.get_body(("plain",)).get_content()
+
+
+def test_a_file_too_large_to_attach_is_where_its_link_leads(warehouse, finished, deliver, cloud):
+    secret = cloud.client("secretsmanager").create_secret(Name="links", SecretString="x" * 48)["ARN"]
+    links = Links(
+        cloud.client("secretsmanager"),
+        url="https://abc.execute-api.eu-west-1.amazonaws.com",
+        secret_arn=secret,
+        bucket=BUCKET,
+        valid_for=datetime.timedelta(days=3),
+    )
+    config_id = finished("a")
+    deliver(cloud.client("sesv2"), attachment_bytes=0, links=links)
+    assert ledger_rows(warehouse)[0][1] == "SENT"
+    ((location, sent_at),) = warehouse.rows(
+        "SELECT S3_LOCATION, SENT_AT FROM REPORT_DELIVERY AS D JOIN REPORT_CONFIG AS C ON C.CONFIG_ID = D.CONFIG_ID"
+    )
+    text = text_of_the_last_mail(cloud)
+    assert location not in text
+    (url,) = re.findall(r"https://\S+", text)
+    expires, key = re.search(rf"/reports/{config_id}/download\?token=(\d+)/(.+)/", url).groups()
+    assert f"s3://{BUCKET}/{key}" == location
+    end = datetime.datetime.fromtimestamp(int(expires), datetime.UTC).replace(tzinfo=None)
+    assert abs(end - sent_at - datetime.timedelta(days=3)) < datetime.timedelta(minutes=1)
+    assert f"bytes, until {end:%Y-%m-%d %H:%M} UTC at:" in text
+
+    # Without links its place in S3 is all there is to tell.
+    warehouse.change("UPDATE REPORT_DELIVERY SET STATUS = 'PENDING'")
+    deliver(cloud.client("sesv2"), attachment_bytes=0)
+    text = text_of_the_last_mail(cloud)
+    assert location in text
+    assert "https://" not in text
+
+
+def test_a_key_that_cannot_be_read_delays_the_mail_and_loses_none(warehouse, finished, deliver, cloud):
+    links = Links(
+        cloud.client("secretsmanager"),
+        url="https://abc.example.com",
+        secret_arn="arn:aws:secretsmanager:eu-west-1:000000000000:secret:nobody-has-it",
+        bucket=BUCKET,
+        valid_for=datetime.timedelta(days=3),
+    )
+    finished("a")
+    client = answering(cloud, lambda _: None)
+    deliver(client, attachment_bytes=0, links=links)
+    assert client.sent == []
+    assert ledger_rows(warehouse)[0][1:4] == ("PENDING", 1, "FILE_UNAVAILABLE")
+
+
 def test_without_a_sender_the_ledger_says_so(warehouse, finished, deliver):
     finished("a")
     deliver(None, sender=None)
@@ -263,3 +336,248 @@ def test_a_row_of_nonsense_in_the_ledger_keeps_nobody_waiting(warehouse, finishe
         ("SENT", 1, None),
         ("FAILED", 1, "UNKNOWN_CHANNEL"),
     ]
+
+
+# --- the other channels
+
+
+class Hook:
+    """A server that takes what apprise posts; `answer(body)` returns status and text, or None to cut the connection."""
+
+    def __init__(self, answer):
+        self.got = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                found = answer(body)
+                if found is None:
+                    self.connection.close()
+                    return
+                hook.got.append(body)
+                self.send_response(found[0])
+                self.send_header("Content-Length", str(len(found[1])))
+                self.end_headers()
+                self.wfile.write(found[1].encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"json://127.0.0.1:{self.server.server_port}/?rto=2&retry=0"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def hook():
+    made = []
+
+    def make(answer):
+        made.append(Hook(answer))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.server.shutdown()
+        each.server.server_close()
+
+
+@pytest.fixture
+def destinations(cloud):
+    """An apprise channel over a secret with these names and URLs."""
+
+    def make(value):
+        client = cloud.client("secretsmanager")
+        text = value if isinstance(value, str) else json.dumps(value)
+        arn = client.create_secret(Name=f"destinations-{time.time_ns()}", SecretString=text)["ARN"]
+        return AppriseChannel(client, arn)
+
+    return make
+
+
+ELSEWHERE = RecipientRules(destinations=True)
+
+
+def to_apprise(*names):
+    return [{"channel": "apprise", "to": name} for name in names]
+
+
+def test_a_webhook_is_told_what_an_email_says_once(warehouse, finished, deliver, cloud, hook, destinations):
+    there = hook(lambda body: (200, "ok"))
+    finished(others=to_apprise("finance"), rules=ELSEWHERE)
+    channels = {"apprise": destinations({"finance": there.url})}
+    assert deliver(answering(cloud, lambda _: None), channels=channels) == 1
+    assert deliver(answering(cloud, lambda _: None), channels=channels) == 0
+    (told,) = map(json.loads, there.got)
+    assert told["title"] == "Pricing summary"
+    assert f"s3://{BUCKET}/reports/pricing_summary/" in told["message"]
+    assert ledger_rows(warehouse) == [("finance", "SENT", 1, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        ((404, "no such hook"), "FAILED", "SEND_FAILED"),
+        ((429, "slowly"), "PENDING", "SEND_FAILED"),
+        ((503, "away"), "PENDING", "SEND_FAILED"),
+        ((500, "<html>broken</html>"), "UNCERTAIN", "NO_ANSWER"),
+        (None, "UNCERTAIN", "NO_ANSWER"),
+    ],
+)
+def test_a_webhook_that_fails_is_told_in_the_ledger_and_the_others_have_the_report(
+    warehouse, finished, deliver, cloud, hook, destinations, answer, status, code
+):
+    bad, good = hook(lambda body: answer), hook(lambda body: (200, "ok"))
+    finished("a", others=to_apprise("bad", "good"), rules=ELSEWHERE)
+    deliver(
+        answering(cloud, lambda _: None),
+        channels={"apprise": destinations({"bad": bad.url, "good": good.url})},
+    )
+    found = {entry[0]: entry for entry in ledger_rows(warehouse)}
+    assert found["bad"][1:4] == (status, 1, code)
+    assert bad.url not in found["bad"][4]
+    assert (found["a@example.com"][1], found["good"][1]) == ("SENT", "SENT")
+
+
+def test_a_webhook_that_is_slow_is_uncertain_after_its_time(warehouse, finished, deliver, cloud, hook, destinations):
+    slow = hook(lambda body: time.sleep(4) or (200, "ok"))
+    finished(others=to_apprise("slow"), rules=ELSEWHERE)
+    deliver(answering(cloud, lambda _: None), channels={"apprise": destinations({"slow": slow.url})})
+    assert ledger_rows(warehouse)[0][1:4] == ("UNCERTAIN", 1, "NO_ANSWER")
+
+
+@pytest.mark.parametrize(
+    ("secret", "code", "words"),
+    [
+        ({"other": "json://127.0.0.1"}, "UNKNOWN_DESTINATION", "there are: other"),
+        ({"finance": "nothing"}, "INVALID_DESTINATION", "'finance'"),
+        ("no json", "NO_DESTINATIONS", "JSON object"),
+        ({"finance": 7}, "NO_DESTINATIONS", "JSON object"),
+    ],
+)
+def test_a_secret_of_destinations_that_is_wrong_is_told(
+    warehouse, finished, deliver, cloud, destinations, secret, code, words
+):
+    finished(others=to_apprise("finance"), rules=ELSEWHERE)
+    deliver(answering(cloud, lambda _: None), channels={"apprise": destinations(secret)})
+    ((_, status, _, found, message),) = ledger_rows(warehouse)
+    assert (status, found) == ("FAILED", code)
+    assert words in message
+
+
+def test_a_topic_is_told_and_one_that_is_gone_fails_alone(warehouse, finished, deliver, cloud):
+    sns, published = cloud.client("sns"), []
+    sns.meta.events.register("before-call.sns.Publish", lambda params, **_: published.append(params["body"]))
+    topic, gone = (sns.create_topic(Name=name)["TopicArn"] for name in ("told", "gone"))
+    rules = RecipientRules(topics=(topic, gone))
+    finished(others=[{"channel": "sns", "to": "told"}, {"channel": "sns", "to": gone}], rules=rules)
+    sns.delete_topic(TopicArn=gone)
+    deliver(answering(cloud, lambda _: None), channels={"sns": SnsChannel(sns)})
+    assert [entry[:4] for entry in ledger_rows(warehouse)] == [
+        (topic, "SENT", 1, None),
+        (gone, "FAILED", 1, "SEND_FAILED"),
+    ]
+    assert published[0]["Subject"] == "Pricing summary"
+    assert f"s3://{BUCKET}/reports/pricing_summary/" in published[0]["Message"]
+
+
+@pytest.mark.parametrize("fault", [("status", 503), ("status", 500), ("nonsense", "<html>"), "cut after"])
+def test_an_sns_that_fails_is_told_in_the_ledger(warehouse, finished, deliver, cloud, fault):
+    topic = cloud.client("sns").create_topic(Name="faults")["TopicArn"]
+    proxy = FaultyProxy(cloud.endpoint, str(cloud.bundle))
+    proxy.fault = lambda request: fault
+    finished("a", others=[{"channel": "sns", "to": topic}], rules=RecipientRules(topics=(topic,)))
+    once = Config(retries={"total_max_attempts": 1})
+    try:
+        channels = {"sns": SnsChannel(cloud.client("sns", endpoint_url=proxy.url, config=once))}
+        deliver(answering(cloud, lambda _: None), channels=channels)
+    finally:
+        proxy.close()
+    mail, sns = sorted(ledger_rows(warehouse))
+    assert mail[1] == "SENT"
+    assert sns[1] == ("PENDING" if fault == ("status", 503) else "UNCERTAIN")
+    assert sns[4]
+
+
+# --- what the requester is told
+
+
+def test_whoever_asked_is_told_that_a_report_could_not_be_made(warehouse, finished, deliver, cloud):
+    config_id = finished("a", PARAMETERS={"delta": -1}, REQUESTED_BY="asker@example.com")
+    texts = []
+    client = answering(cloud, lambda _: None)
+    client.meta.events.register("before-call.sesv2.SendEmail", lambda params, **_: texts.append(text_of(params)))
+    assert deliver(client) == 1
+    assert client.sent == ["asker@example.com"]
+    assert "The report pricing_summary could not be made." in texts[0]
+    assert "INVALID_PARAMETER" in texts[0]
+    assert f"RERUN_REPORT({config_id})" in texts[0]
+
+
+def text_of(params):
+    raw = json.loads(params["body"])["Content"]["Raw"]["Data"]
+    return email.message_from_bytes(base64.b64decode(raw), policy=email.policy.default).get_body().get_content()
+
+
+def test_whoever_asked_is_told_whom_the_report_did_not_reach_once(warehouse, finished, deliver, cloud):
+    finished("a", "b", "c", REQUESTED_BY="asker@example.com")
+    rejected = refusal(400, "MessageRejected", "Address is on the suppression list.")
+    texts = []
+    client = answering(cloud, lambda address: rejected if address[0] in "bc" else None)
+    client.meta.events.register("before-call.sesv2.SendEmail", lambda params, **_: texts.append(text_of(params)))
+    assert deliver(client) == 3
+    assert deliver(client) == 1
+    assert deliver(client) == 0
+    assert client.sent == ["a@example.com", "asker@example.com"]
+    assert "email b@example.com: FAILED, SEND_FAILED: SES did not take the message" in texts[-1]
+    assert "email c@example.com: FAILED" in texts[-1]
+    assert "a@example.com" not in texts[-1]
+
+
+def test_a_notice_that_fails_makes_no_other(warehouse, finished, deliver, cloud):
+    finished(PARAMETERS={"delta": -1}, REQUESTED_BY="asker@example.com")
+    rejected = refusal(400, "MessageRejected", "Address is on the suppression list.")
+    assert deliver(answering(cloud, lambda _: rejected)) == 1
+    assert deliver(answering(cloud, lambda _: rejected)) == 0
+    assert [entry[1] for entry in ledger_rows(warehouse)] == ["FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("requested_by", "rules", "told"),
+    [
+        ("ANALYST", RecipientRules(), None),
+        ("ANALYST", RecipientRules(failures_to="data@example.com"), "data@example.com"),
+        ("asker@example.com", RecipientRules(failures_to="data@example.com"), "asker@example.com"),
+        ("asker@elsewhere.org", RecipientRules(domains=("example.com",)), None),
+        ("asker@example.com", RecipientRules(failures_to="data@example.com", requesters=False), None),  # without mail
+    ],
+)
+def test_a_requester_without_an_allowed_address_is_told_nothing(warehouse, finished, requested_by, rules, told):
+    finished(PARAMETERS={"delta": -1}, REQUESTED_BY=requested_by, rules=rules)
+    assert [entry[0] for entry in ledger_rows(warehouse)] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"channel": "email", "to": "a@elsewhere.org"}, "allowed: example.com, bücher.de"),
+        ({"channel": "email", "to": "a@sub.example.com"}, "allowed: example.com"),
+        ({"channel": "sns", "to": "other"}, "allowed: finance"),
+        ({"channel": "sns", "to": 7}, "allowed: finance"),
+        ({"channel": "apprise", "to": "finance"}, "destinations_secret"),
+        ({"channel": "pigeon", "to": "x"}, "allowed: email, sns, apprise"),
+    ],
+)
+def test_a_recipient_whom_the_environment_does_not_allow_is_refused(entry, words):
+    rules = RecipientRules(domains=("example.com", "bücher.de"), topics=("arn:aws:sns:eu-west-1:111122223333:finance",))
+    with pytest.raises(RequestError, match=words) as refused:
+        rules.check([{"channel": "email", "to": "a@EXAMPLE.com"}, entry])
+    assert "Recipient 2" in refused.value.message
+
+
+def test_domains_are_compared_as_the_mail_does():
+    rules = RecipientRules(domains=("bücher.de",))
+    assert rules.check([{"channel": "email", "to": "a@xn--bcher-kva.de"}])[0].address.startswith("a@")
+    with pytest.raises(RequestError, match="no name of a destination"):
+        RecipientRules(destinations=True).check([{"channel": "apprise", "to": "slack://token"}])

@@ -216,7 +216,7 @@ def test_a_full_disk_is_told_in_the_row_and_other_reports_go_on(warehouse, fleet
     large = insert(
         warehouse,
         REPORT_NAME="customer_balance",
-        OUTPUT_FORMAT="CSV",
+        OUTPUT_FORMAT="EXCEL",
         PARAMETERS={"minimum_balance": -1000},
         MAX_ATTEMPTS=2,
     )
@@ -226,7 +226,7 @@ def test_a_full_disk_is_told_in_the_row_and_other_reports_go_on(warehouse, fleet
     assert "no space left" in row(warehouse, large)["ERROR_MESSAGE"]
     assert until(lambda: all(row(warehouse, config_id)["STATUS"] == "COMPLETED" for config_id in small))
     assert worker.poll() is None
-    assert list(tmp_path.glob("report-*")) == []
+    assert list(tmp_path.glob("excel-*")) == []
 
 
 def test_a_report_that_kills_its_worker_fails_alone(snowflake_account, warehouse, fleet):

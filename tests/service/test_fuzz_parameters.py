@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from report_service.errors import MAX_MESSAGE, ErrorCode, RequestError, presentable
 from report_service.parameters import check_parameters
 from report_service.queue.rows import Claim
+from report_service.recipients import RecipientRules
 from report_service.requests import check_request
 from report_service.results import open_result
 
@@ -145,11 +146,11 @@ def test_what_a_row_asks_for_is_carried_out_or_refused_by_name(catalogue, servic
     @given(claims(catalogue))
     def check(claim):
         try:
-            request = check_request(claim, catalogue)
+            request = check_request(claim, catalogue, RecipientRules())
         except RequestError as error:
             of_one_parameter = error.code is ErrorCode.INVALID_PARAMETER and error.field != "PARAMETERS"
             names = declared if of_one_parameter else COLUMNS
-            is_told(error, json.loads(claim.parameters or "{}") if of_one_parameter else {}, names)
+            is_told(error, (json.loads(claim.parameters or "{}") or {}) if of_one_parameter else {}, names)
             seen["refused"] += 1
             return
         is_right(request.report, {}, request.parameters)

@@ -5,7 +5,6 @@ import json
 import re
 import select
 import socket
-import time
 import urllib.parse
 
 import fuzzing
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-TOKEN = "a-token-for-tests-0123456789"
 LIMIT = 65536  # bytes of a body
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(2400 if fuzzing.SOAK else 240)]
@@ -59,15 +57,8 @@ def door(cloud, snowflake_account, catalogue, tmp_path_factory):
             administrator.insert(row)
     ids = [config_id for (config_id,) in administrator.rows("SELECT CONFIG_ID FROM REPORT_CONFIG")]
     statements = fuzzing.Statements(snowflake_account, administrator, catalogue)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("door")
-    changes = {"PORT": str(port), "WEB_HOST": "127.0.0.1", "API_TOKEN": TOKEN, "BODY_BYTES": str(LIMIT)}
-    with fuzzing.service("web", cloud, snowflake_account, folder, **changes):
-        end = time.monotonic() + 30
-        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < end:
-            time.sleep(0.1)
+    with fuzzing.web_role(cloud, snowflake_account, folder, BODY_BYTES=str(LIMIT)) as port:
         found = Door(port, [str(config_id) for config_id in ids], statements)
         yield found
         statements.check()
@@ -84,14 +75,14 @@ def request(method, target, body=b"", headers=(), *, length=True):
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-RIGHT = b"Authorization: Bearer " + TOKEN.encode()
+RIGHT = b"Authorization: Bearer " + fuzzing.TOKEN.encode()
 header_bytes = st.binary(max_size=40).map(lambda value: re.sub(rb"[\x00-\x08\x0a-\x1f\x7f]", b"", value).strip())
 tokens = st.one_of(
     st.just(RIGHT),
     st.sampled_from(
         [
-            b"Authorization: Bearer", b"Authorization: bearer " + TOKEN.encode(), b"Authorization: Basic YTpi",
-            RIGHT + b"x", b"Authorization: Bearer \xff\xfe", b"Authorization: " + TOKEN.encode(),
+            b"Authorization: Bearer", b"Authorization: bearer " + fuzzing.TOKEN.encode(), b"Authorization: Basic YTpi",
+            RIGHT + b"x", b"Authorization: Bearer \xff\xfe", b"Authorization: " + fuzzing.TOKEN.encode(),
             RIGHT + b"\r\n" + RIGHT, b"X-Nothing: 1",
         ]
     ),

@@ -11,8 +11,8 @@ from report_service.worker_role import lanes
     [
         (0.25, 512, 5, 1),
         (0.5, 1024, 5, 2),
-        (4, 512, 50, 5),  # the memory decides
-        (1, 512, 50, 4),  # the CPU decides
+        (4, 1024, 50, 4),  # the memory decides
+        (1, 2048, 50, 4),  # the CPU decides
         (4, 30720, 5, 5),  # what the task is for decides
         (0.25, 64, 5, 1),  # never none
         (2, None, 50, 8),

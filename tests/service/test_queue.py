@@ -1,6 +1,7 @@
 """The queue over the Snowflake stand-in's real protocol."""
 
 import datetime
+import json
 import threading
 import time
 
@@ -363,6 +364,24 @@ def test_the_same_key_again_is_the_same_job(warehouse, queue):
     assert queue.counts() == {"PENDING": 1}
     (claim,) = queue.claim(1)
     assert claim.parameters.replace(" ", "").replace("\n", "") == '{"delta":5}'
+
+
+def test_many_new_requests_are_entered_together_or_not_at_all(warehouse, queue, audit):
+    to = [{"channel": "email", "to": "a@b.org"}]
+    asked = [NewJob(f"key-{n}", "pricing_summary", "CSV", "test", {"delta": n}, to) for n in range(5)]
+    found = queue.submit_new(asked[:4])
+    assert [found[job.key].source for job in asked[:4]] == ["test"] * 4
+    assert [audit(each.config_id) for each in found.values()] == [[(None, "PENDING", "one", 0)]] * 4
+    assert queue.submit_new(asked[3:]) is None
+    assert queue.counts() == {"PENDING": 4}
+    claims = queue.claim(4)
+    assert sorted(json.loads(claim.parameters)["delta"] for claim in claims) == [0, 1, 2, 3]
+    assert [json.loads(claim.recipients) for claim in claims] == [to] * 4
+    # As one that is entered alone: the same values, of the same kinds.
+    queue.submit(asked[4])
+    (alone,) = queue.claim(1)
+    assert json.loads(alone.parameters) == {"delta": 4}
+    assert not queue.submit(asked[0])[1]
 
 
 def test_a_cancelled_row_is_never_claimed_and_cannot_be_cancelled_twice(warehouse, queue, audit):

@@ -1,8 +1,13 @@
 """The files, read back by readers that know nothing of their writers."""
 
 import csv
+import ctypes
 import datetime
+import gc
 import io
+import re
+import weakref
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -10,16 +15,41 @@ import openpyxl
 import pyarrow as pa
 import pypdfium2
 import pytest
+import xlsxwriter
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.pdfdoc import PDFDocument
+from reportlab.pdfgen.canvas import Canvas
 
-from report_service.catalogue import Chart, Column, Definition
+from report_service.catalogue import Chart, Column, CsvForm, Definition
 from report_service.errors import ReportError
-from report_service.renderers import ReportFacts, resolve_columns
+from report_service.renderers import ReportFacts, pdf_file, resolve_columns
 from report_service.renderers.csv_file import CsvRenderer
 from report_service.renderers.excel_file import ExcelRenderer
 from report_service.renderers.pdf_file import PdfRenderer
+from report_service.renderers.pdf_fonts import Typesetter
 
 DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "=cmd|' /C calc'!A0"]
 DANGEROUS += ["\n=1", " =1+1", "\u00a0=1", "\u200b=1", "\ufeff@x", "＝1+1", "＋1", "－1", "＠x", " \t-1", "\ttext"]
+
+
+class Stream(io.BufferedWriter):
+    """A file that can only be written to, from its beginning to its end, as an upload can."""
+
+    def __init__(self, path):
+        super().__init__(path.open("wb", buffering=0))
+
+    def seekable(self):
+        return False
+
+    def write(self, data):  # as an upload does after an error
+        return len(data) if self.closed else super().write(data)
+
+    def flush(self):
+        if not self.closed:
+            super().flush()
+
+    def seek(self, *_):
+        raise io.UnsupportedOperation("seek")
 
 
 def facts(**changes):
@@ -46,8 +76,9 @@ def write(tmp_path):
     def write_file(renderer, table, *, columns=None, chunk=None, **changes):
         path = tmp_path / f"r.{renderer.extension}"
         batches = iter(table.to_batches(max_chunksize=chunk))
-        rows = renderer.write(facts(**changes), resolve_columns(columns or definition(), table.schema), batches, path)
-        assert rows == table.num_rows
+        resolved = resolve_columns(columns or definition(), table.schema)
+        with Stream(path) as file:
+            assert renderer.write(facts(**changes), resolved, batches, file) == table.num_rows
         return path
 
     return write_file
@@ -107,6 +138,27 @@ def test_csv_names_of_columns_are_made_harmless_too(write):
     ]
 
 
+MARKS = {"utf-8": b"", "utf-8-sig": b"\xef\xbb\xbf", "utf-16": b"\xff\xfe", "windows-1252": b""}
+
+
+@pytest.mark.parametrize("encoding", MARKS)
+def test_csv_has_the_delimiter_and_the_encoding_that_the_report_declares(write, encoding):
+    table = pa.table({"A": ["Zürich; Genève", "€ 5", None], "B": [1.5, -2.0, None]})
+    renderer = CsvRenderer(CsvForm(delimiter=";", encoding=encoding))
+    content = write(renderer, table, chunk=2).read_bytes()
+    assert content.startswith(MARKS[encoding])
+    text = content.decode(encoding)
+    assert text == '"A";"B"\r\n"Zürich; Genève";1.5\r\n"€ 5";-2\r\n;\r\n'
+    assert f"charset={encoding.removesuffix('-sig')};" in renderer.media_type
+
+
+@pytest.mark.parametrize(("name", "value", "place"), [("株", "a", "Column 株 holds"), ("A", "😀", "Column A holds")])
+def test_csv_refuses_what_its_encoding_does_not_have_by_the_name_of_the_column(write, name, value, place):
+    renderer = CsvRenderer(CsvForm(encoding="windows-1252"))
+    with pytest.raises(ReportError, match=place):
+        write(renderer, pa.table({"B": ["fits"], name: [value]}))
+
+
 @pytest.mark.parametrize("text", ["\ue000\nb", "a\n\ue000", "\ue000\ue001\nb", "a\n\ue001", "\ue000\n\n\ue001"])
 def test_csv_text_keeps_the_order_of_its_line_feeds_and_private_characters(write, text):
     assert lines(write(CsvRenderer(), pa.table({"A": [text]})))[1] == [text]
@@ -130,6 +182,7 @@ def test_excel_cells_have_their_types(write):
     assert sheet["A1"].font.bold
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:G7"
+    assert openpyxl.load_workbook(path, read_only=True)["Data"].calculate_dimension() == "A1:G7"
     assert sheet.column_dimensions["A"].width > 20
 
 
@@ -183,6 +236,95 @@ def test_excel_goes_on_in_another_sheet_and_says_so(write):
         [(6,)],
     ]
     assert ("Rows", "7 on 3 sheets") in list(book["About"].values)
+
+
+def test_excel_goes_on_in_another_sheet_when_one_is_as_large_as_a_zip_can_hold(write):
+    book = openpyxl.load_workbook(write(ExcelRenderer(sheet_bytes=1000), pa.table({"A": ["x" * 600] * 5}), chunk=1))
+    assert [book[name].max_row - 1 for name in book.sheetnames[:-1]] == [2, 2, 1]
+    assert ("Rows", "5 on 3 sheets") in list(book["About"].values)
+
+
+def test_excel_refuses_more_than_a_file_can_hold(write, monkeypatch):
+    monkeypatch.setattr("zipfile.ZIP64_LIMIT", 10_000)
+    with pytest.raises(ReportError, match="r has more data than fit into a file of Excel .* Ask for CSV") as refused:
+        write(ExcelRenderer(), pa.table({"A": ["x" * 600] * 50}))
+    assert not refused.value.retry
+
+
+SOLD = pa.table(
+    {
+        "REGION": ["EMEA", "APAC", "AMER"],
+        "ITEMS": [1, None, 3],
+        "NET": pa.array([Decimal("1.10"), Decimal("-0.35"), Decimal("2.20")], pa.decimal128(18, 2)),
+        "NOTE": ["7", "8", "9"],
+    }
+)
+SUMMED = {
+    "region": Column(label="Region"),
+    "items": Column(label="Items", kind="integer", total=True),
+    "net": Column(label="Net", kind="money", total=True),
+    "note": Column(label="Note", kind="money", total=True),  # the query's own type is text: it has no sum
+}
+
+
+def test_excel_totals_are_formulas_with_their_results_below_what_is_filtered(write):
+    path = write(ExcelRenderer(), SOLD, columns=definition(**SUMMED))
+    sheet = openpyxl.load_workbook(path)["Data"]
+    assert list(sheet.values)[4:] == [("Total", "=SUM(B2:B4)", "=SUM(C2:C4)", None)]
+    assert sheet["C5"].font.bold
+    assert sheet["C5"].number_format == "#,##0.00"
+    assert sheet.auto_filter.ref == "A1:D4"
+    assert list(openpyxl.load_workbook(path, data_only=True)["Data"].values)[4] == ("Total", 4, 2.95, None)
+
+
+def test_excel_totals_lose_nothing_on_the_way(write):
+    exact = pa.array([Decimal(10**37), Decimal(1), Decimal(-(10**37))], pa.decimal128(38))
+    table = pa.table({"EXACT": exact, "FLOATS": [1e300, 1, -1e300], "WHOLE": [2**63 - 1, 7, -(2**63 - 1)]})
+    columns = definition(**dict.fromkeys(("exact", "floats", "whole"), Column(kind="decimal", total=True)))
+    book = openpyxl.load_workbook(write(ExcelRenderer(), table, columns=columns, chunk=1), data_only=True)
+    assert list(book["Data"].values)[4] == (1, 1, 7)
+    widest = pa.table({"EXACT": pa.array([Decimal(10**38 - 1)] * 20, pa.decimal128(38))})
+    book = openpyxl.load_workbook(write(ExcelRenderer(), widest, columns=columns), data_only=True)
+    assert book["Data"]["A22"].value == 2e39
+
+
+def test_excel_totals_of_several_sheets_are_values_on_the_last_one(write):
+    book = openpyxl.load_workbook(write(ExcelRenderer(sheet_rows=4), SOLD, columns=definition(**SUMMED)))
+    assert [sheet.max_row for sheet in book.worksheets[:-1]] == [3, 3]
+    assert list(book["Data 2"].values)[2] == ("Total of all sheets", 4, 2.95, None)
+
+
+def test_excel_of_nothing_has_no_totals(write):
+    book = openpyxl.load_workbook(write(ExcelRenderer(), SOLD.slice(0, 0), columns=definition(**SUMMED)))
+    assert list(book["Data"].values) == [("Region", "Items", "Net", "Note")]
+
+
+def test_excel_shows_titles_labels_and_parameters_as_they_are(write):
+    odd = ["<r><t>x</t></r>", "<r>&</r>", "&lt;", " =1+1 ", "https://example.com"]
+    table = pa.table({f"C{number}": [1] for number in range(len(odd))})
+    columns = definition(**{f"c{number}": label for number, label in enumerate(odd)})
+    path = write(ExcelRenderer(), table, columns=columns, title=odd[0], parameters=tuple((text, text) for text in odd))
+    book = openpyxl.load_workbook(path)
+    assert [cell.value for cell in book["Data"][1]] == odd
+    assert book["About"]["A1"].value == odd[0]
+    assert [row for row in book["About"].values if row[0] in odd][1:] == [(text, text) for text in odd]
+
+
+def test_xlsxwriter_still_has_what_the_sheet_takes_from_inside_it(tmp_path):
+    with xlsxwriter.Workbook(tmp_path / "r.xlsx", {"constant_memory": True}) as book:
+        sheet, cell_format = book.add_worksheet(), book.add_format({"bold": True})
+        inside = [(sheet, "row_data_fh"), (sheet, "_check_dimensions"), (cell_format, "_get_xf_index")]
+        missing = [f"{type(owner).__name__}.{name}" for owner, name in inside if not hasattr(owner, name)]
+        assert not missing, f"XlsxWriter {xlsxwriter.__version__} has no {missing}: look at _Sheet in excel_file.py."
+        sheet.write_number(0, 0, 1.5, cell_format)
+        sheet.write_boolean(0, 1, True)
+        sheet.write_string(1, 0, " <text>")  # which writes row 1 to the file
+    ours = f'<row r="1"><c s="{cell_format._get_xf_index()}"><v>1.5</v></c><c t="b"><v>1</v></c></row>'
+    with zipfile.ZipFile(tmp_path / "r.xlsx") as file:
+        theirs = file.read("xl/worksheets/sheet1.xml").decode()
+    assert ours in re.sub(r'(<c) r="[A-Z]+\d+"', r"\1", theirs), (
+        "XlsxWriter writes cells in another way than excel_cells.py"
+    )
 
 
 def test_excel_refuses_a_text_that_no_cell_can_hold(write):
@@ -262,7 +404,8 @@ def test_pdfs_that_are_written_at_once_do_not_mix_up_their_fonts(tmp_path):
     def write_one(number):
         table = pa.table({"T": [alphabets[number][place : place + 20] for place in range(0, 300, 20)]})
         path = tmp_path / f"{number}.pdf"
-        PdfRenderer().write(facts(), resolve_columns(definition(), table.schema), iter(table.to_batches()), path)
+        with Stream(path) as file:
+            PdfRenderer().write(facts(), resolve_columns(definition(), table.schema), iter(table.to_batches()), file)
         return "".join(pdf_text(path).split())
 
     with ThreadPoolExecutor(4) as pool:
@@ -280,6 +423,126 @@ def test_pdf_cuts_long_text_visibly_and_numbers_never(write):
     assert f"{number:,.2f}" in text
 
 
+def test_a_number_of_a_pdf_that_is_wider_than_its_column_is_made_narrower(write):
+    number = 10**37 + 1  # after the rows that the widths are taken from
+    table = pa.table({"N": pa.array([1] * 2100 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2101})
+    document = pypdfium2.PdfDocument(write(PdfRenderer(), table, chunk=500))
+    page = document[len(document) - 1].get_textpage()
+    start, count = page.search(f"{number:,}").get_next()
+    label, _ = page.search("N", match_case=True).get_next()
+    left, right = page.get_charbox(start)[0], page.get_charbox(start + count - 1)[2]
+    assert left > 40  # the margin
+    assert right == pytest.approx(page.get_charbox(label)[2], abs=1)
+
+
+TOTALLED = {
+    "exact": Column(label="Exact", kind="decimal", total=True),
+    "long": Column(kind="integer", total=True),
+    "rate": Column(kind="decimal", total=True),
+}
+
+
+def totalled(rows):
+    return pa.table(
+        {
+            "NAME": [f"row {number}" for number in range(rows)],
+            "EXACT": pa.array([Decimal("123456789012345678901234567890.12")] * rows, pa.decimal128(38, 2)),
+            "LONG": [2**53 + 1] * rows,
+            "RATE": [0.1] * rows,
+            "PLAIN": [5] * rows,
+        }
+    )
+
+
+def test_pdf_ends_with_the_exact_totals_in_bold(write):
+    path = write(PdfRenderer(), totalled(10), chunk=3, columns=definition(**TOTALLED))
+    page = pypdfium2.PdfDocument(path)[0].get_textpage()
+    text = page.get_text_range()
+    assert "9,007,199,254,740,993" in text
+    shown = ["Total", "1,234,567,890,123,456,789,012,345,678,901.20", "90,071,992,547,409,930", "1.00"]
+    assert " ".join(shown) in text.split("\r\n")  # and none of PLAIN
+
+    def is_bold(words):
+        start, _ = page.search(words).get_next()
+        name = ctypes.create_string_buffer(100)
+        pypdfium2.raw.FPDFText_GetFontInfo(page, start, name, 100, None)
+        return b"Bold" in name.value
+
+    assert [is_bold(words) for words in shown[:3]] == [True] * 3
+    assert not is_bold("row 9")
+
+
+def test_pdf_totals_have_a_row_of_their_own_on_the_last_page_whatever_the_number_of_rows(write):
+    alone = 0
+    for rows in range(35, 60):
+        document = pypdfium2.PdfDocument(write(PdfRenderer(), totalled(rows), columns=definition(**TOTALLED)))
+        *_, last = texts = [page.get_textpage().get_text_range() for page in document]
+        assert all("Exact" in text for text in texts)
+        assert sum(text.count("row ") for text in texts) == rows
+        assert ["Total" in text for text in texts] == [False] * (len(texts) - 1) + [True]
+        page = document[len(document) - 1]
+        total = page.get_textpage().search("Total").get_next()[0]
+        assert page.get_textpage().get_charbox(total)[1] > 40  # above the footer
+        alone += "row " not in last
+    assert alone == 1
+
+
+def test_pdf_totals_without_a_column_of_their_own_for_their_name_have_it_before_the_first_sum(write):
+    table = pa.table({"LONG": [1, 2], "RATE": [1.5, 2.5]})
+    assert "Total 3 4.00" in pdf_text(write(PdfRenderer(), table, columns=definition(**TOTALLED))).split("\r\n")
+
+
+def test_every_second_row_of_a_pdf_has_a_ground(write):
+    page = pypdfium2.PdfDocument(write(PdfRenderer(), pa.table({"T": [f"row {n}" for n in range(9)]})))[0]
+    picture, text = page.render(scale=1).to_pil(), page.get_textpage()
+
+    def ground(row):
+        start, _ = text.search(f"row {row}").get_next()
+        _, bottom, right, top = text.get_charbox(start)
+        return picture.getpixel((300, int(page.get_height() - (bottom + top) / 2)))
+
+    assert [ground(row) for row in range(9)] == [(255, 255, 255), (243, 246, 249)] * 4 + [(255, 255, 255)]
+
+
+def test_a_pdf_whose_head_leaves_no_room_begins_its_table_on_the_next_page(write):
+    parameters = tuple((f"Parameter {number}", "value") for number in range(86))
+    document = pypdfium2.PdfDocument(write(PdfRenderer(), pa.table({"NAME": ["only row"]}), parameters=parameters))
+    first, second = (page.get_textpage().get_text_range() for page in document)
+    assert "Parameter 85" in first
+    assert "Page 1 of 2" in " ".join(first.split())
+    assert "Name" not in first
+    assert "only row" in second
+
+
+def test_what_the_bulk_text_of_a_pdf_needs_of_reportlab_is_still_there(tmp_path):
+    canvas = Canvas(str(tmp_path / "x.pdf"))
+    font = pdfmetrics.getFont(Typesetter.create().regular.name)
+    ascii_ = "".join(map(chr, range(32, 127)))
+    assert isinstance(canvas._doc, PDFDocument), "pdf_text.py takes the document from Canvas._doc"
+    assert font.splitString(ascii_, canvas._doc) == [(0, ascii_.encode())], "pdf_text.py writes ASCII as it is"
+    assert font.getSubsetInternalName(0, canvas._doc).startswith("/"), "pdf_text.py selects fonts by this name"
+    before = list(canvas._code)
+    canvas.addLiteral("(\\()Tj")
+    assert canvas._code == [*before, "(\\()Tj"], "pdf_text.py writes operators by addLiteral"
+
+
+def test_a_pdf_that_is_written_is_out_of_memory_at_once(write, monkeypatch):
+    documents = []
+
+    class Watched(Canvas):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            documents.append(weakref.ref(self._doc))
+
+    monkeypatch.setattr(pdf_file, "Canvas", Watched)
+    gc.disable()  # a worker makes many reports before its collector comes by
+    try:
+        write(PdfRenderer(), totalled(3).append_column("TEXT", [["é", "株", "😀"]]), columns=definition(**TOTALLED))
+        assert [document() for document in documents] == [None]
+    finally:
+        gc.enable()
+
+
 def test_pdf_of_nothing_says_so(write):
     assert "No rows match" in pdf_text(write(PdfRenderer(), pa.table({"A": pa.array([], pa.string())})))
 
@@ -288,6 +551,19 @@ def test_pdf_draws_the_chart_that_the_report_declares(write):
     table = pa.table({"KIND": ["one", "two"], "VALUE": [10, 20]})
     chart = Chart(kind="bar", title="Values by kind", category="kind", values=("value",))
     assert "Values by kind" in pdf_text(write(PdfRenderer(), table, chart=chart))
+
+
+def test_the_chart_names_days_in_full_unless_all_are_the_first_of_a_month_and_says_what_it_leaves_out(write):
+    chart = Chart(kind="line", title="By day", category="day", values=("value",), series="line")
+    months = [datetime.date(2024, month, 1) for month in (1, 2, 3)]
+    table = pa.table({"DAY": months, "VALUE": [1, 2, 3], "LINE": ["a", "b", "c"]})
+    shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
+    assert "2024-01 2024-02 2024-03" in shown
+    days = [datetime.date(2024, 1, day) for day in range(1, 10)]
+    table = pa.table({"DAY": days, "VALUE": [1] * 9, "LINE": list("abcdefghi")})
+    shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
+    assert any(line.startswith("2024-01-01 2024-01-02 ") for line in shown)
+    assert "By day (8 of 9 series)" in shown
 
 
 @pytest.mark.parametrize(
@@ -309,5 +585,11 @@ def test_the_axis_of_the_chart_has_round_steps_and_room_above(write, values, lab
 
 def test_pdf_refuses_more_columns_than_fit_on_a_page(write):
     table = pa.table({f"COLUMN_{number}": [number] for number in range(200)})
-    with pytest.raises(ReportError, match="200 columns do not fit"):
+    with pytest.raises(ReportError, match="200 columns do not fit on a page; there is no room for COLUMN_24, .* more"):
+        write(PdfRenderer(), table)
+
+
+def test_pdf_refuses_the_column_whose_numbers_are_too_long_by_its_name(write):
+    table = pa.table({"NAME": ["x"], "ENORMOUS": [1e300], "COUNT": [1]})
+    with pytest.raises(ReportError, match=r"there is no room for ENORMOUS\. Ask for EXCEL or CSV"):
         write(PdfRenderer(), table)

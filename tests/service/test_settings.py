@@ -49,6 +49,8 @@ def test_two_variables_are_enough(environment):
         ("LOG_LEVEL", "LOUD", "'DEBUG'"),
         ("MAIL_SENDER", "nobody", "@-sign"),
         ("SNOWFLAKE_SECRET_ARN", "secret", "pattern"),
+        ("LINK_URL", "reports.example.com", "pattern"),
+        ("LINK_DAYS", "31", "less than or equal to 30"),
     ],
 )
 def test_a_wrong_variable_is_told_with_its_value_and_what_is_allowed(environment, name, value, allowed):
@@ -57,6 +59,19 @@ def test_a_wrong_variable_is_told_with_its_value_and_what_is_allowed(environment
         load(WorkerSettings)
     assert str(wrong.value).startswith(f"{name} is {value!r}")
     assert allowed in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "lacking"),
+    [
+        ("LINK_URL", "https://links.example.com", "LINK_KEY_SECRET_ARN"),
+        ("LINK_KEY_SECRET_ARN", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:key", "LINK_URL"),
+    ],
+)
+def test_half_of_what_links_need_is_refused(environment, given, value, lacking):
+    environment(**{given: value})
+    with pytest.raises(SettingsError, match=f"{given} is set and {lacking} is not; set both, or neither"):
+        load(WorkerSettings)
 
 
 def test_all_wrong_variables_are_told_at_once_and_the_token_is_never_shown(environment):

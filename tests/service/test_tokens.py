@@ -1,11 +1,13 @@
 """The tokens of a rotated secret: the new one, the pending one and, for a day, the old one."""
 
+import asyncio
 import datetime
+import threading
 
 import pytest
 from botocore.exceptions import ClientError
 
-from report_service.web.tokens import OLD_TOKEN, READ_AGAIN_SECONDS, TokenSecret
+from report_service.web.tokens import OLD_TOKEN, READ_AGAIN_SECONDS, NotReadError, TokenSecret
 
 HOUR = 3600.0
 START = datetime.datetime(2026, 11, 21, 6, tzinfo=datetime.UTC).timestamp()
@@ -69,8 +71,12 @@ def tokens(store, clock):
     return TokenSecret("arn", store, now=clock)
 
 
+def right(tokens, text):
+    return asyncio.run(tokens.accepts(text))
+
+
 def accepted(tokens, *texts):
-    return [text for text in texts if tokens.accepts(text)]
+    return [text for text in texts if right(tokens, text)]
 
 
 def test_no_caller_meets_a_gap_while_a_token_is_rotated(tokens, store, clock):
@@ -131,14 +137,14 @@ def test_a_token_that_was_rotated_twice_is_refused_within_minutes(tokens, store,
 
 def test_wrong_tokens_read_the_secret_once_a_second_at_most(tokens, store, clock):
     for number in range(50):
-        assert not tokens.accepts(f"guess-{number}")
+        assert not right(tokens, f"guess-{number}")
         clock.pass_by(0.1)
     assert store.reads <= 6
 
 
 def test_right_tokens_read_the_secret_every_few_minutes(tokens, store, clock):
     for _ in range(60):
-        assert tokens.accepts("token-1")
+        assert right(tokens, "token-1")
         clock.pass_by(10)
     assert store.reads == 2
 
@@ -153,19 +159,69 @@ def test_what_was_read_is_good_while_secrets_manager_does_not_answer(tokens, sto
 def test_a_secret_that_was_never_read_is_an_error_and_no_refusal(tokens, store):
     store.failure = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
     with pytest.raises(ClientError):
-        tokens.accepts("token-1")
+        right(tokens, "token-1")
 
 
 def test_callers_do_not_queue_for_a_secrets_manager_that_never_answered(tokens, store, clock):
     store.failure = ClientError({"Error": {"Code": "InternalServiceError", "Message": "later"}}, "GetSecretValue")
     for _ in range(20):
         with pytest.raises(ClientError):
-            tokens.accepts("token-1")
+            right(tokens, "token-1")
     assert store.tries == 1
     clock.pass_by(1)
     store.failure = None
-    assert tokens.accepts("token-1")
+    assert right(tokens, "token-1")
 
 
 def test_a_token_with_half_a_surrogate_pair_is_only_wrong(tokens):
-    assert not tokens.accepts("\ud800")
+    assert not right(tokens, "\ud800")
+
+
+class Hanging(Store):
+    """Secrets Manager that gives no answer while `let_go` is clear."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.let_go = threading.Event()
+        self.let_go.set()
+
+    def get_secret_value(self, SecretId, VersionStage):  # noqa: N803 - as Secrets Manager's client has it
+        self.let_go.wait(20)
+        return super().get_secret_value(SecretId, VersionStage)
+
+
+def test_wrong_tokens_that_wait_for_secrets_manager_keep_no_right_one_waiting(clock):
+    store = Hanging(clock)
+    tokens = TokenSecret("arn", store, now=clock, wait_seconds=20)
+
+    async def ask():
+        assert await tokens.accepts("token-1")
+        clock.pass_by(10)
+        store.let_go.clear()
+        wrong = [asyncio.create_task(tokens.accepts(f"guess-{number}")) for number in range(100)]
+        await asyncio.sleep(0.05)
+        assert not any(task.done() for task in wrong)
+        right = await asyncio.wait_for(tokens.accepts("token-1"), 5)
+        store.let_go.set()
+        return right, await asyncio.gather(*wrong)
+
+    assert asyncio.run(ask()) == (True, [False] * 100)
+    assert store.reads == 2
+
+
+def test_while_secrets_manager_hangs_a_known_token_is_right_and_of_another_nobody_can_tell(clock):
+    store = Hanging(clock)
+    tokens = TokenSecret("arn", store, now=clock, wait_seconds=0.1)
+
+    async def ask():
+        assert await tokens.accepts("token-1")
+        clock.pass_by(READ_AGAIN_SECONDS)
+        store.let_go.clear()
+        try:
+            assert await tokens.accepts("token-1")
+            with pytest.raises(NotReadError):
+                await tokens.accepts("guess")
+        finally:
+            store.let_go.set()
+
+    asyncio.run(ask())

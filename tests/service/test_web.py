@@ -4,17 +4,24 @@ import itertools
 import json
 import re
 import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from fastapi.testclient import TestClient
 from service_rows import insert, row
 from snowflake.connector.errors import OperationalError
 
+from report_service.login import LoginError
 from report_service.queue import Produced, ReportQueue
 from report_service.queue.outcome import completed
+from report_service.recipients import RecipientRules
+from report_service.warehouse import BusyError, TransactionTooLongError
 from report_service.web.app import make_app
+from report_service.web.guard import TokenGuard
 from report_service.web.readiness import LOOK_SECONDS, Readiness
 from report_service.web.tokens import FixedToken
 
@@ -40,14 +47,16 @@ def make(catalogue, warehouse):
     def lend():
         yield ReportQueue(warehouse, actor="web")
 
-    def make_client(open_queue=lend, headers=None):
+    def make_client(open_queue=lend, headers=None, tokens=None, per_second=1000, burst=1000, **limits):
         app = make_app(
+            rules=RecipientRules(),
             catalogue=catalogue,
             open_queue=open_queue,
             environment="test",
             bucket="bucket",
-            tokens=FixedToken(TOKEN),
+            guard=TokenGuard(tokens or FixedToken(TOKEN), per_second=per_second, burst=burst),
             body_bytes=4096,
+            **limits,
         )
         headers = {"Authorization": f"Bearer {TOKEN}"} if headers is None else headers
         return TestClient(app, headers=headers, raise_server_exceptions=False)
@@ -57,7 +66,8 @@ def make(catalogue, warehouse):
 
 @pytest.fixture
 def client(make):
-    return make()
+    with make() as opened:
+        yield opened
 
 
 def test_health_says_what_the_guide_says(make):
@@ -220,8 +230,10 @@ def test_a_body_that_is_no_request_is_a_problem(client, body):
     ],
 )
 def test_text_that_no_answer_could_hold_is_a_problem_too(client, queue, change):
-    answer = client.post("/process-job", content=json.dumps(JOB | change))
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/process-job", content=json.dumps(JOB | change), headers=headers)
     assert answer.status_code == 422, answer.text
+    assert answer.json()["field"] != "body"
     assert queue.counts() == {}
 
 
@@ -241,6 +253,66 @@ def test_all_but_health_ready_and_docs_need_the_token(make, headers, method, pat
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("body", ["{", "", json.dumps(JOB)])
+def test_without_the_token_nobody_hears_what_is_wrong_with_a_body(make, body):
+    answer = make(headers={}).post("/process-job", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 401
+
+
+def test_a_token_that_comes_too_often_is_told_when_to_come_again(make, queue):
+    with make(per_second=1, burst=3) as client:
+        answers = [client.post("/process-job", json=JOB | {"job_id": f"job-{number}"}) for number in range(4)]
+        again = [
+            client.post("/process-job", content="{", headers={"Content-Type": "application/json"}),
+            client.get("/jobs?limit=0"),
+            client.get("/metrics"),
+        ]
+        open_to_all = [client.get(path).status_code for path in ("/health", "/ready", "/docs", "/openapi.json")]
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
+    assert answers[3].headers["content-type"] == "application/problem+json"
+    assert int(answers[3].headers["retry-after"]) >= 1
+    assert [answer.status_code for answer in again] == [429] * 3
+    assert open_to_all == [200] * 4
+    assert queue.counts() == {"PENDING": 3}
+
+
+def test_a_token_has_its_rate_again_after_the_time_that_it_was_told_to_wait(make):
+    with make(per_second=2, burst=1) as client:
+        assert client.get("/jobs").status_code == 200
+        refused = client.get("/jobs")
+        assert refused.status_code == 429
+        time.sleep(int(refused.headers["retry-after"]))
+        assert client.get("/jobs").status_code == 200
+
+
+def test_neither_wrong_tokens_nor_another_right_one_use_up_a_tokens_rate(make):
+    class Two:
+        async def accepts(self, token):
+            return token in ("old", "new")
+
+    def ask(client, header):
+        return client.get("/jobs", headers={"Authorization": header} if header else {}).status_code
+
+    with make(headers={}, tokens=Two(), per_second=1, burst=2) as client:
+        assert {ask(client, header) for header in (None, "Bearer wrong", "Bearer ", "Basic old") * 10} == {401}
+        assert [ask(client, "Bearer old") for _ in range(3)] == [200, 200, 429]
+        assert [ask(client, "Bearer new") for _ in range(3)] == [200, 200, 429]
+        assert ask(client, "Bearer wrong") == 401
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [("DELETE", "/jobs", "GET"), ("GET", "/process-job", "POST")])
+def test_a_method_that_a_route_has_not_is_told_which_it_has(client, method, path, allowed):
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("timestamp", [0, 1.5, "0", "1795255200", True, "10:00"])
+def test_a_timestamp_is_a_text_with_a_date(client, timestamp):
+    answer = client.post("/process-job", json=JOB | {"timestamp": timestamp})
+    assert (answer.status_code, answer.json()["field"]) == (422, "timestamp")
 
 
 def test_no_answer_sends_a_caller_and_its_token_to_plain_http(client):
@@ -307,7 +379,78 @@ def test_metrics_are_prometheus_text(client, warehouse):
     assert "# TYPE snowgate_reports gauge" in text
 
 
-def test_a_failing_snowflake_is_a_503_without_its_words(make):
-    answer = make(away).post("/process-job", json=JOB)
-    assert answer.status_code == 503
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("Snowflake is away; password=hunter2"),
+        TransactionTooLongError("hunter2"),
+        LoginError("hunter2"),
+        BusyError("hunter2"),
+        ReadTimeoutError(endpoint_url="https://hunter2"),
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/process-job"), ("GET", "/jobs"), ("GET", "/ready")])
+def test_what_fails_in_snowflake_is_a_503_without_its_words(make, error, method, path):
+    @contextmanager
+    def fail():
+        raise error
+        yield
+
+    answer = make(fail).request(method, path, json=JOB)
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert int(answer.headers["retry-after"]) >= 1
     assert "hunter2" not in answer.text
+
+
+def test_a_request_that_hangs_is_a_503_when_its_time_is_up(make):
+    let_go = threading.Event()
+
+    @contextmanager
+    def hang():
+        let_go.wait(20)
+        raise OperationalError("Snowflake is away")
+        yield
+
+    with make(hang, answer_seconds=0.5) as client, ThreadPoolExecutor(60) as pool:  # more than the server has threads
+        try:
+            asked = [pool.submit(client.post, "/process-job", json=JOB) for _ in range(60)]
+            answers = [each.result(10) for each in asked]
+            assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(503, "5")}
+            assert client.get("/health").status_code == 200
+        finally:
+            let_go.set()
+
+
+def test_when_more_come_than_can_be_served_nothing_is_done_for_those_that_are_refused(make, warehouse):
+    lent = []
+
+    @contextmanager
+    def slow():
+        lent.append(1)
+        time.sleep(0.1)
+        yield ReportQueue(warehouse, actor="web")
+
+    with make(slow, connections=1, answer_seconds=2) as client, ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: client.get("/jobs").status_code, range(40)))
+    assert set(answers) == {200, 503}
+    assert answers.count(200) == len(lent)
+
+
+def test_what_many_callers_ask_at_once_is_entered_once_each(make, queue, warehouse):
+    """Some ask twice, one asks for something else with a key that is taken: each has the answer of its own request."""
+    client = make()
+    asked = [JOB | {"job_id": f"many-{number % 30}"} for number in range(40)]
+    asked.append(JOB | {"job_id": "many-0", "input_data": JOB["input_data"] | {"format": "pdf"}})
+    changed = []
+    change = warehouse.change
+    warehouse.change = lambda statement, values=(): changed.append(statement) or change(statement, values)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda job: client.post("/process-job", json=job), asked))
+    del warehouse.change
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses in ({202: 40, 409: 1}, {202: 39, 409: 2})  # whichever of them came first
+    assert {answer.json()["job_id"] for answer in answers if answer.status_code == 202} == {
+        f"many-{number}" for number in range(30)
+    }
+    assert queue.counts() == {"PENDING": 30}
+    assert len(changed) < 4 * len(asked)

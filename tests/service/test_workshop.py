@@ -16,7 +16,8 @@ import pytest
 from service_rows import insert, row
 
 from report_service.attempt import Attempt
-from report_service.catalogue import load_catalogue
+from report_service.catalogue import OutputFormat, load_catalogue
+from report_service.heartbeat import Heartbeat
 from report_service.queue import ReportQueue
 from report_service.storage import Storage
 from report_service.workshop import Workshop
@@ -106,7 +107,7 @@ def test_every_report_is_made_in_every_format(make, catalogue, report):
             assert len(list(csv.reader(io.StringIO(file.decode())))) == found["ROW_COUNT"] + 1
         elif output == "EXCEL":
             sheet = openpyxl.load_workbook(io.BytesIO(file)).worksheets[0]
-            assert sheet.max_row == found["ROW_COUNT"] + 1
+            assert sheet.max_row == found["ROW_COUNT"] + 2  # with the header and the totals
         else:
             text = pypdfium2.PdfDocument(file)[0].get_textpage().get_text_range()
             assert catalogue[report].definition.title in text
@@ -314,6 +315,56 @@ def test_a_query_that_runs_is_ended_when_its_report_is_cancelled_or_its_worker_s
         assert lane.rows("SELECT 1") == [(1,)]
     (outcome,) = outcomes
     assert (outcome and outcome.detail) == (None if end == "lose" else "handed back: the worker is stopping")
+
+
+def limited(tmp_path, s3, limits, query="SELECT N_NAME FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION"):
+    """A workshop of one report, `limited`."""
+    folder = tmp_path / "limited"
+    folder.mkdir()
+    head = 'title = "x"\ndescription = "x"\nsource = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1"\n'
+    (folder / "report.toml").write_text(f"{head}limits = {limits}\n")
+    (folder / "query.sql").write_text(query)
+    return Workshop(load_catalogue(tmp_path), Storage(s3, BUCKET))
+
+
+@pytest.mark.parametrize("output", list(OutputFormat))
+def test_a_file_beyond_its_bytes_fails_and_leaves_nothing(warehouse, queue, tmp_path, s3, output):
+    config_id = insert(warehouse, REPORT_NAME="limited", OUTPUT_FORMAT=output)
+    (claim,) = queue.claim(1)
+    carry_out(limited(tmp_path, s3, "{ bytes = 100 }"), claim, warehouse, queue)
+    found = row(warehouse, config_id)
+    assert (found["STATUS"], found["ERROR_CODE"], found["S3_LOCATION"]) == ("FAILED", "FILE_TOO_LARGE", None)
+    assert "more than 100 bytes" in found["ERROR_MESSAGE"]
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET, Prefix="reports/limited/")
+
+
+def test_a_report_beyond_its_seconds_is_ended_with_its_query(snowflake_account, warehouse, queue, tmp_path, s3):
+    nation = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION"
+    crossed = ", ".join(f"{nation} N{number}" for number in range(9))
+    workshop = limited(tmp_path, s3, "{ seconds = 1.0 }", f"SELECT COUNT(*) AS N FROM {crossed}")
+    insert(warehouse, REPORT_NAME="limited")
+    heartbeat = Heartbeat(queue, lease_seconds=60)
+    attempt = heartbeat.add(queue.claim(1)[0])
+    outcomes = []
+    with snowflake_account.warehouse("lane") as lane:
+        thread = threading.Thread(target=lambda: outcomes.append(workshop.carry_out(attempt, lane)))
+        thread.start()
+        heartbeat.beat()
+        time.sleep(1.5)
+        assert thread.is_alive()
+        heartbeat.beat()
+        thread.join(10)
+    assert (outcomes[0].status, outcomes[0].error_code) == ("FAILED", "TOO_SLOW")
+    assert "more than 1 s" in outcomes[0].error_message
+
+
+def test_two_columns_of_one_name_are_refused_by_it(warehouse, queue, tmp_path, s3):
+    config_id = insert(warehouse, REPORT_NAME="limited", OUTPUT_FORMAT="JSON")
+    query = "SELECT N_NAME AS A, N_COMMENT AS A FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION"
+    carry_out(limited(tmp_path, s3, "{}", query), queue.claim(1)[0], warehouse, queue)
+    found = row(warehouse, config_id)
+    assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "QUERY_FAILED")
+    assert "two columns A" in found["ERROR_MESSAGE"]
 
 
 @pytest.mark.parametrize(

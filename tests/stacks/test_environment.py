@@ -24,6 +24,11 @@ WRONG = {
         "account = 111122223333",
         r"account: given 111122223333 \(whole number\). Allowed: an AWS account: 12 digits, in quotes",
     ),
+    "links for too long": (
+        "days = 7",
+        "days = 31",
+        r"links.days: given 31 \(whole number\).*Allowed: 1 to 30 days",
+    ),
     "text for a number": (
         "max_tasks = 4",
         'max_tasks = "4"',
@@ -181,6 +186,17 @@ WRONG = {
     "the tag latest": ("[web]", '[image]\nuri = "service:latest"\n[web]', r"image.uri: .*the tag latest"),
     "an image without a tag": ("[web]", '[image]\nuri = "localhost:5000/x"\n[web]', r"image.uri: .*has no tag"),
     "no address": ("[web]", '[mail]\nsender = "nobody"\n[web]', r"mail.sender: given 'nobody' .*an e-mail address"),
+    "a domain with an @": (
+        "[web]",
+        '[mail]\nsender = "a@b.de"\ndomains = ["@b.de"]\n[web]',
+        r"mail.domains.*a list of domains",
+    ),
+    "no topic": ("[web]", '[notify]\ntopic_arns = ["finance"]\n[web]', r"notify.topic_arns.*ARNs of SNS topics"),
+    "a secret's name": (
+        "[web]",
+        '[notify]\ndestinations_secret_arn = "destinations"\n[web]',
+        r"notify.destinations_secret_arn: given 'destinations' .*the whole ARN",
+    ),
     "a name": ('removal = "retain"', 'removal = "retain"\nname = "x"', r"name: the file's own name"),
     "no TOML": ("[network]", "[network", r"at line 8, column"),
 }

@@ -1,4 +1,4 @@
-"""What the tasks and Snowflake take for the web role's address, and the rights of an environment with key pairs."""
+"""What the tasks and Snowflake take for the web role's address, whom they may tell, and rights with key pairs."""
 
 from __future__ import annotations
 
@@ -58,3 +58,17 @@ def test_without_a_host_with_tls_snowflake_gets_no_token(synthesised: Any) -> No
     assert "snowgate:snowflake-secret" not in json.dumps(made["Secrets"])
     (scripts,) = [one for one in made["Snowflake"].values() if one["Type"] == "Custom::SnowflakeScripts"]
     assert scripts["Properties"]["Secrets"] == {}
+
+
+def test_the_worker_may_tell_the_topics_and_destinations_of_its_file_and_no_others(synthesised: Any) -> None:
+    topic = "arn:aws:sns:eu-west-1:111122223333:finance"
+    secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:destinations-AbCdEf"
+    made = synthesised(notify={"topic_arns": [topic], "destinations_secret_arn": secret})["ReportService"]
+    assert [(task["SNS_TOPIC_ARNS"], task["DESTINATIONS_SECRET_ARN"]) for task in _variables(made)] == [
+        (topic, secret)
+    ] * 2
+    (policy,) = [one for name, one in made.items() if name.startswith("WorkerTaskRoleDefaultPolicy")]
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    allowed = {json.dumps(one["Resource"]): one["Action"] for one in statements}
+    assert allowed[json.dumps(topic)] == ["sns:GetTopicAttributes", "sns:Publish"]
+    assert allowed[json.dumps(secret)] == "secretsmanager:GetSecretValue"

@@ -1,6 +1,7 @@
 """CDK constructs that connect Snowflake to containers on AWS Fargate."""
 
 from snowgate.architecture import Architecture
+from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
 from snowgate.network import Network
 from snowgate.report_bucket import ReportBucket
@@ -17,6 +18,7 @@ from snowgate.web_service import WebService
 
 __all__ = [
     "Architecture",
+    "DownloadLinks",
     "FargateSize",
     "Network",
     "ReportBucket",

@@ -63,6 +63,14 @@ class ReportBucket(Construct):
         """Let ``grantee`` read what is under ``reports/``; it cannot list."""
         return self._grant(grantee, "s3:GetObject")
 
+    def grant_read_tags(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let ``grantee`` read the tags of what is under ``reports/``."""
+        return self._grant(grantee, "s3:GetObjectTagging")
+
+    def grant_tag(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let ``grantee`` read and change the tags of what is under ``reports/``, and nothing else of it."""
+        return self._grant(grantee, "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
+
     def _grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
         reports = self.bucket.arn_for_objects(f"{self.PREFIX}*")
         if isinstance(grantee, Construct):

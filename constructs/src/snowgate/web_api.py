@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_apigatewayv2_integrations as integrations
@@ -13,20 +11,8 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
 from snowgate.fargate_cluster import TaskPlacement
+from snowgate.http_api_stage import add_default_stage, host_of
 from snowgate.web_service import WebService
-
-# "Customize HTTP API access logs" in the API Gateway Developer Guide. No header is logged: one holds the token.
-_LOGGED = {
-    "requestId": "requestId",
-    "ip": "identity.sourceIp",
-    "requestTime": "requestTime",
-    "httpMethod": "httpMethod",
-    "path": "path",
-    "status": "status",
-    "protocol": "protocol",
-    "responseLength": "responseLength",
-    "integrationError": "integrationErrorMessage",
-}
 
 
 class WebApi(Construct):
@@ -60,7 +46,6 @@ class WebApi(Construct):
                 "without a certificate: leave public and certificate out of the WebService, or leave the WebApi out."
             )
 
-        self.access_log = logs.LogGroup(self, "AccessLog", retention=log_retention, removal_policy=removal_policy)
         self.api = apigatewayv2.HttpApi(
             self,
             "Api",
@@ -71,31 +56,21 @@ class WebApi(Construct):
                 "Service", service.listener, vpc_link=self._link(vpc, service)
             ),
         )
-        # The stage named so stands in no path: what the service serves at /health is /health here too.
-        self.stage = apigatewayv2.HttpStage(
+        self.stage, self.access_log = add_default_stage(
             self,
-            "Stage",
-            http_api=self.api,
-            stage_name="$default",
-            auto_deploy=True,
-            throttle=apigatewayv2.ThrottleSettings(rate_limit=throttle_rate, burst_limit=throttle_burst),
+            self.api,
+            throttle_rate=throttle_rate,
+            throttle_burst=throttle_burst,
+            log_retention=log_retention,
+            removal_policy=removal_policy,
         )
-        self._log_access()
         acknowledge(
             self.api,
             {"APIG4": "The service asks for its token on every route but health and docs; the API passes it through."},
         )
 
-        self.host = f"{self.api.http_api_id}.execute-api.{cdk.Stack.of(self).region}.{cdk.Aws.URL_SUFFIX}"
+        self.host = host_of(self.api)
         self.url = f"https://{self.host}"
-
-    def _log_access(self) -> None:
-        stage = self.stage.node.default_child
-        assert isinstance(stage, apigatewayv2.CfnStage)  # noqa: S101 - the one child that every stage has
-        stage.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
-            destination_arn=self.access_log.log_group_arn,
-            format=json.dumps({name: f"$context.{variable}" for name, variable in _LOGGED.items()}),
-        )
 
     def _link(self, vpc: ec2.IVpc, service: WebService) -> apigatewayv2.VpcLink:
         group = ec2.SecurityGroup(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from report_service import log
-from report_service.errors import LeaseLostError
+from report_service.errors import ErrorCode, LeaseLostError, ReportError
 from report_service.queue.rows import Claim
 from report_service.warehouse import Warehouse
 
@@ -25,20 +26,28 @@ class Attempt:
         self.claim = claim
         self._lost = False
         self._stopped = False
+        self._limit: tuple[float, float] | None = None  # seconds, and when they are over
         self._warehouse: Warehouse | None = None
         self._lock = threading.Lock()
 
     @property
     def wanted(self) -> bool:
         """Whether going on is of any use."""
-        return not (self._lost or self._stopped)
+        return not (self._lost or self._stopped or self._is_late())
 
     def still_wanted(self) -> None:
-        """Raise LeaseLostError or HandedBackError if going on is of no use."""
+        """Raise LeaseLostError, HandedBackError or ReportError TOO_SLOW if going on is of no use."""
         if self._lost:
             raise LeaseLostError(f"Row {self.claim.config_id} was taken over or cancelled.")
         if self._stopped:
             raise HandedBackError("handed back: the worker is stopping")
+        if self._limit and self._is_late():
+            message = f"The report took more than {self._limit[0]:g} s, its limit; narrow its parameters."
+            raise ReportError(ErrorCode.TOO_SLOW, message, retry=False)
+
+    def limit(self, seconds: float) -> None:
+        """From now on going on is of use for so long."""
+        self._limit = seconds, time.monotonic() + seconds
 
     def lose(self) -> None:
         """Somebody else has the row, or nobody is to have it."""
@@ -47,6 +56,9 @@ class Attempt:
     def stop(self) -> None:
         """The row is to be handed back."""
         self._stopped = True
+
+    def _is_late(self) -> bool:
+        return self._limit is not None and time.monotonic() > self._limit[1]
 
     @contextmanager
     def querying(self, warehouse: Warehouse) -> Iterator[None]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from report_service.errors import ErrorCode, RequestError
 from report_service.parameters import Parameter
@@ -19,6 +19,7 @@ from report_service.query_text import QueryText, parse_query
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 ColumnKind = Literal["text", "integer", "decimal", "money", "percent", "date", "datetime"]
+SUMMED: tuple[ColumnKind, ...] = ("integer", "decimal", "money")  # a sum of percentages says nothing
 
 
 class CatalogueError(Exception):
@@ -30,6 +31,8 @@ class OutputFormat(StrEnum):
 
     CSV = "CSV"
     EXCEL = "EXCEL"
+    JSON = "JSON"
+    PARQUET = "PARQUET"
     PDF = "PDF"
 
 
@@ -38,11 +41,20 @@ class _Part(BaseModel):
 
 
 class Column(_Part):
-    """How a result column is shown in EXCEL and PDF; `label` defaults to its name in words."""
+    """How a result column is shown in EXCEL and PDF: `label` defaults to its name in words, `total` is a sum below."""
 
     label: str | None = None
     kind: ColumnKind | None = None
     decimals: int | None = Field(default=None, ge=0, le=10)
+    total: bool = False
+
+    @field_validator("total")
+    @classmethod
+    def _of_numbers(cls, total: bool, others: ValidationInfo) -> bool:
+        kind = others.data.get("kind", SUMMED[0])  # a wrong one is told by itself
+        if total and kind not in SUMMED:
+            raise ValueError(f"is true, and kind is {kind or 'missing'}; a total needs one of {', '.join(SUMMED)}")
+        return total
 
 
 class Chart(_Part):
@@ -61,11 +73,33 @@ class Chart(_Part):
         return self
 
 
+class CsvForm(_Part):
+    """How CSV is written; `utf-8-sig` is UTF-8 with a byte order mark, by which Excel knows it."""
+
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    encoding: Literal["utf-8", "utf-8-sig", "utf-16", "windows-1252", "iso-8859-1"] = "utf-8"
+
+    @property
+    def marked(self) -> bool:
+        """Whether the file begins with a byte order mark."""
+        return self.encoding in ("utf-8-sig", "utf-16")
+
+    @property
+    def unmarked(self) -> str:
+        """Python's name of the encoding of what follows the mark."""
+        return {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}.get(self.encoding, self.encoding)
+
+
 class Limits(_Part):
-    """What a report may take; a report beyond it fails with TOO_MANY_ROWS, it is never cut."""
+    """What a report may take: rows of its result, bytes of its file, seconds from claim to file.
+
+    A report beyond it fails with TOO_MANY_ROWS, FILE_TOO_LARGE or TOO_SLOW; it is never cut.
+    """
 
     rows: int = Field(default=5_000_000, ge=1)
     pdf_rows: int = Field(default=20_000, ge=1)
+    bytes: int = Field(default=5_000_000_000, ge=1, le=80_000_000_000)
+    seconds: float = Field(default=3600, gt=0, le=86_400, strict=False)
 
 
 class Definition(_Part):
@@ -80,6 +114,7 @@ class Definition(_Part):
     parameters: tuple[Parameter, ...] = Field(default=(), strict=False)
     columns: dict[str, Column] = Field(default_factory=dict)
     chart: Chart | None = None
+    csv: CsvForm = CsvForm()
     limits: Limits = Limits()
 
     @field_validator("columns")

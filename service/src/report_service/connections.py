@@ -107,10 +107,13 @@ def _bucket(settings: CheckSettings) -> str:
 
 
 def _topic(settings: CheckSettings) -> str:
-    if settings.sns_topic_arn is None:
-        raise NotConfigured("SNS_TOPIC_ARN")
-    attributes = aws.client("sns").get_topic_attributes(TopicArn=settings.sns_topic_arn)["Attributes"]
-    return f"topic {settings.sns_topic_arn}, {attributes.get('SubscriptionsConfirmed', '0')} subscriptions"
+    if not settings.sns_topic_arns:
+        raise NotConfigured("SNS_TOPIC_ARNS")
+    sns, found = aws.client("sns"), []
+    for topic in settings.sns_topic_arns:
+        attributes = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+        found.append(f"topic {topic}, {attributes.get('SubscriptionsConfirmed', '0')} subscriptions")
+    return "; ".join(found)
 
 
 def _api(settings: CheckSettings) -> str:

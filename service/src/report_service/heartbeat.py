@@ -72,13 +72,14 @@ class Heartbeat:
         self._woken.set()
 
     def beat(self) -> None:
-        """Renew all leases once; those that are lost are told so, and their queries are cancelled."""
+        """Renew all leases once; those that are lost are told so, and queries that are of no use are cancelled."""
         attempts = self.attempts()
         held = self._queue.heartbeat([attempt.claim for attempt in attempts])
         for attempt in attempts:
             # Each time: at the last beat its query may not have begun.
             if (attempt.claim.config_id, attempt.claim.token) not in held:
                 attempt.lose()
+            if not attempt.wanted:
                 attempt.end_query(self._queue.cancel_queries)
 
     def _run(self) -> None:

@@ -12,7 +12,7 @@ from report_service.catalogue import Catalogue, OutputFormat, Report
 from report_service.errors import ErrorCode, RequestError
 from report_service.parameters import Value, check_parameters
 from report_service.queue.rows import Claim, Due
-from report_service.recipients import Recipient, check_recipients
+from report_service.recipients import Recipient, RecipientRules
 from report_service.schedule import next_run
 
 MISSED_RUNS = ("RUN_ONCE", "SKIP")
@@ -29,11 +29,11 @@ class Request:
     recipients: tuple[Recipient, ...]
 
 
-def check_request(claim: Claim, catalogue: Catalogue) -> Request:
+def check_request(claim: Claim, catalogue: Catalogue, rules: RecipientRules) -> Request:
     """Return the request of a claimed row; raises RequestError with the code and the message for the row."""
     _check_status(claim)
     _check_trigger(claim)
-    recipients = check_recipients(_json(claim.recipients, "RECIPIENTS"))
+    recipients = rules.check(_json(claim.recipients, "RECIPIENTS"))
     return _request(catalogue, claim.report_name, claim.output_format, claim.parameters, recipients)
 
 

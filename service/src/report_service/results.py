@@ -70,11 +70,20 @@ def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 def _schema(schema: pa.Schema, report: str) -> pa.Schema:
     """Widen what differs between batches, and refuse what no file format can hold."""
+    twice = [name for name in schema.names if schema.names.count(name) > 1]
+    if twice:
+        raise ReportError(
+            ErrorCode.QUERY_FAILED,
+            f"{report} has two columns {twice[0]}; query.sql must give each a name of its own (AS …).",
+            retry=False,
+        )
     fields = []
     for field in schema:
         kind = field.type
         if pa.types.is_integer(kind):
             kind = pa.int64()
+        elif pa.types.is_timestamp(kind) and kind.tz:
+            kind = pa.timestamp(kind.unit, "UTC")  # the same moment, whatever zone the session has
         elif pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             raise ReportError(
                 ErrorCode.QUERY_FAILED,

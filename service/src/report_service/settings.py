@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from report_service.health import WORKER_FILE
+from report_service.recipients import RecipientRules
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$")]
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:\d*:.+$")]
@@ -26,10 +27,16 @@ def _empty_is_absent(value: Any) -> Any:
     return None if value == "" else value
 
 
+def _words(value: Any) -> Any:
+    return tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 OptionalArn = Annotated[Arn | None, BeforeValidator(_empty_is_absent)]
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_absent)]
 OptionalToken = Annotated[Annotated[SecretStr, Field(min_length=16)] | None, BeforeValidator(_empty_is_absent)]
 Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+OptionalUrl = Annotated[Url | None, BeforeValidator(_empty_is_absent)]
 OptionalAddress = Annotated[Annotated[str, AfterValidator(_address)] | None, BeforeValidator(_empty_is_absent)]
 
 
@@ -70,8 +77,24 @@ class Settings(BaseSettings):
     snowflake_login_seconds: int = Field(default=20, ge=1, le=300)
 
     report_bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    # Whom reports may be sent to; domains and topics are lists with commas.
+    mail_failures_to: OptionalAddress = None
+    mail_domains: Words = ()
+    sns_topic_arns: Annotated[tuple[Arn, ...], NoDecode, BeforeValidator(_words)] = ()
+    destinations_secret_arn: OptionalArn = None
+
     reports_directory: Path = Path(__file__).parents[2] / "reports"
     health_file: Path = WORKER_FILE
+
+    @property
+    def recipient_rules(self) -> RecipientRules:
+        """Whom reports may be sent to."""
+        return RecipientRules(
+            domains=tuple(domain.lower() for domain in self.mail_domains),
+            topics=self.sns_topic_arns,
+            destinations=self.destinations_secret_arn is not None,
+            failures_to=self.mail_failures_to,
+        )
 
     @model_validator(mode="after")
     def _one_login(self) -> Settings:
@@ -101,12 +124,23 @@ class WorkerSettings(Settings):
     mail_sender: OptionalAddress = None
     mail_attachment_bytes: int = Field(default=7_000_000, ge=0, le=25_000_000)
 
+    link_url: OptionalUrl = None
+    link_key_secret_arn: OptionalArn = None
+    link_days: int = Field(default=7, ge=1, le=30)
+
     alarm_clock_target_arn: OptionalArn = None
     alarm_clock_role_arn: OptionalArn = None
     alarm_clock_name: str | None = Field(default=None, pattern=r"^[0-9a-zA-Z_.-]{1,64}$")
 
     ecs_container_metadata_uri_v4: str | None = None
     ecs_agent_uri: str | None = None
+
+    @model_validator(mode="after")
+    def _whole_link(self) -> WorkerSettings:
+        if bool(self.link_url) != bool(self.link_key_secret_arn):
+            given, lacking = ("LINK_URL", "LINK_KEY_SECRET_ARN")[:: 1 if self.link_url else -1]
+            raise ValueError(f"{given} is set and {lacking} is not; set both, or neither where there are no links")
+        return self
 
 
 class WebSettings(Settings):
@@ -119,6 +153,11 @@ class WebSettings(Settings):
     api_token_secret_arn: OptionalArn = None
     web_connections: int = Field(default=4, ge=1, le=64)
     body_bytes: int = Field(default=65536, ge=1024, le=10_000_000)
+    # Of each token and each process: so many a second on average, and up to web_burst at once.
+    web_requests_per_second: float = Field(default=50, ge=1, le=10_000)
+    web_burst: int = Field(default=100, ge=1, le=10_000)
+    # API Gateway's HTTP APIs give up after 30 s, and answer in words of their own.
+    web_answer_seconds: float = Field(default=25, ge=1, le=300)
 
     @model_validator(mode="after")
     def _one_token(self) -> WebSettings:
@@ -131,8 +170,7 @@ class WebSettings(Settings):
 class CheckSettings(Settings):
     """What test-connections looks at beside, where it is set."""
 
-    sns_topic_arn: OptionalArn = None
-    api_url: Annotated[Url | None, BeforeValidator(_empty_is_absent)] = None
+    api_url: OptionalUrl = None
     api_token: OptionalToken = None
     api_token_secret_arn: OptionalArn = None
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +16,16 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from report_service import log
 from report_service.errors import ErrorCode, ReportError
 
-_PART, _WHOLE, _THREADS = 8 * 1024**2, 16 * 1024**2, 2  # bytes of a part, bytes up to which there are none
+# An upload has 10,000 parts at most (Amazon S3, "Multipart upload limits"): files of up to 80 GB.
+_PART = 8 * 1024**2  # bytes
+_AT_ONCE = 2  # parts on their way, while the next is being written
+
+# AccessDenied: what S3 says of a missing object to who may not list the bucket, as a worker may not.
+_GONE = ("NoSuchKey", "NoSuchBucket", "AccessDenied")
+Failures = (BotoCoreError, ClientError, ResponseParserError, OSError)
 
 
 @dataclass(frozen=True)
@@ -25,8 +37,135 @@ class Stored:
     sha256: str
 
 
-class _NoAnswerError(Exception):
-    """An upload of which S3 did not say that it was done."""
+class Upload(io.BufferedIOBase):
+    """A file on its way into the bucket: its parts leave while it is written, a small one leaves whole at the end.
+
+    Written to like any file that cannot seek. It holds three parts of 8 MiB at most, whatever the file's size. Raises
+    ReportError UPLOAD_FAILED, or FILE_TOO_LARGE as soon as it has more than `limit` bytes. Until `finish` there is
+    nothing in the bucket.
+    """
+
+    def __init__(self, s3: Any, bucket: str, key: str, *, media_type: str, limit: int) -> None:
+        self._s3 = s3
+        self._target = {"Bucket": bucket, "Key": key}
+        self._place = f"s3://{bucket}/{key}"
+        self._media_type = media_type
+        self._limit = limit
+        self._buffer = bytearray()
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+        self._over = False  # an error has ended it
+        self._upload_id: str | None = None
+        self._parts: list[Future[dict[str, Any]]] = []
+        self._room = threading.Semaphore(_AT_ONCE)
+        self._pool: ThreadPoolExecutor | None = None
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self._bytes
+
+    def flush(self) -> None:
+        """Do nothing: parts leave when they are full."""
+
+    def write(self, data: Any) -> int:
+        """Take all of `data` and return how many bytes that is; after an error, or closed, it goes nowhere.
+
+        For a library that is taken down by an error may write its end of file all the same, from a destructor.
+        """
+        view = memoryview(data).cast("B")
+        if self.closed or self._over:
+            return len(view)
+        self._over = True
+        self._take(view)
+        self._over = False
+        return len(view)
+
+    def _take(self, view: memoryview) -> None:
+        self._bytes += len(view)
+        if self._bytes > self._limit:
+            raise ReportError(
+                ErrorCode.FILE_TOO_LARGE,
+                f"The file has more than {self._limit:,} bytes, the report's limit; narrow its parameters.",
+                retry=False,
+            )
+        self._digest.update(view)
+        self._buffer += view
+        while len(self._buffer) >= _PART:
+            self._send(bytes(self._buffer[:_PART]))
+            del self._buffer[:_PART]
+
+    def finish(self) -> Stored:
+        """Make it an object of the bucket; nothing can be written any more."""
+        self.close()
+        try:
+            answer = self._finish()
+        except Failures as error:
+            raise self._failed(error) from error
+        if not answer.get("ETag"):
+            raise self._failed("S3 answered without an ETag.")
+        return Stored(self._place, self._bytes, self._digest.hexdigest())
+
+    def give_up(self) -> None:
+        """Leave nothing in the bucket; what cannot be removed goes by the bucket's lifecycle, within a day."""
+        self.close()
+        self._end_pool()
+        if self._upload_id is None:
+            return
+        try:
+            self._s3.abort_multipart_upload(**self._target, UploadId=self._upload_id)
+        except Failures as error:
+            log.error("upload.not_aborted", error, location=self._place)
+
+    def _finish(self) -> dict[str, Any]:
+        if self._upload_id is None:
+            body = bytes(self._buffer)
+            whole: dict[str, Any] = self._s3.put_object(**self._target, Body=body, ContentType=self._media_type)
+            return whole
+        if self._buffer:
+            self._send(bytes(self._buffer))
+        parts = [part.result() for part in self._parts]
+        self._end_pool()
+        completed: dict[str, Any] = self._s3.complete_multipart_upload(
+            **self._target, UploadId=self._upload_id, MultipartUpload={"Parts": parts}
+        )
+        return completed
+
+    def _send(self, part: bytes) -> None:
+        """Begin to upload a part, once there is room; a part that failed before is told here."""
+        try:
+            if self._pool is None:
+                answer = self._s3.create_multipart_upload(**self._target, ContentType=self._media_type)
+                self._upload_id = answer["UploadId"]
+                self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="upload")
+            self._room.acquire()
+            for begun in self._parts:
+                if begun.done():
+                    begun.result()
+        except (*Failures, KeyError) as error:
+            raise self._failed(error) from error
+        self._parts.append(self._pool.submit(self._upload_part, len(self._parts) + 1, part))
+
+    def _upload_part(self, number: int, part: bytes) -> dict[str, Any]:
+        try:
+            answer = self._s3.upload_part(**self._target, UploadId=self._upload_id, PartNumber=number, Body=part)
+        finally:
+            self._room.release()
+        # With the checksum that the client made of the part: S3 compares it when it puts them together.
+        named = {
+            name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"
+        }
+        return {"PartNumber": number, "ETag": answer["ETag"], **named}
+
+    def _end_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _failed(self, reason: object) -> ReportError:
+        return ReportError(ErrorCode.UPLOAD_FAILED, f"The file could not be stored as {self._place}: {reason}")
 
 
 class Storage:
@@ -36,34 +175,15 @@ class Storage:
         self._s3 = s3
         self._bucket = bucket
 
-    def store(self, path: Path, key: str, *, media_type: str) -> Stored:
-        """Upload a file, in parts if it is large; raises ReportError UPLOAD_FAILED."""
-        digest = _sha256(path)
-        extra = {"ContentType": media_type, "Metadata": {"sha256": digest}}
-        place = f"s3://{self._bucket}/{key}"
+    @contextmanager
+    def writing(self, key: str, *, media_type: str, limit: int) -> Iterator[Upload]:
+        """Yield a file to be written and finished; left without `finish`, it is given up."""
+        upload = Upload(self._s3, self._bucket, key, media_type=media_type, limit=limit)
         try:
-            self._upload(path, key, extra)
-        except (BotoCoreError, ClientError, ResponseParserError, OSError, _NoAnswerError) as error:
-            raise ReportError(ErrorCode.UPLOAD_FAILED, f"The file could not be stored as {place}: {error}") from error
-        return Stored(place, path.stat().st_size, digest)
-
-    def _upload(self, path: Path, key: str, extra: dict[str, Any]) -> None:
-        if path.stat().st_size < _WHOLE:
-            with path.open("rb") as file:
-                answer = self._s3.put_object(Bucket=self._bucket, Key=key, Body=file, **extra)
-            if not answer.get("ETag"):
-                raise _NoAnswerError("S3 answered without an ETag.")
-            return
-        # Only now: importing it takes a tenth of a second.
-        from boto3.exceptions import Boto3Error
-        from boto3.s3.transfer import S3Transfer, TransferConfig
-
-        transfer = TransferConfig(multipart_threshold=_WHOLE, multipart_chunksize=_PART, max_concurrency=_THREADS)
-        try:
-            with S3Transfer(self._s3, transfer) as upload:  # type: ignore[arg-type]  # the stubs name another Config
-                upload.upload_file(str(path), self._bucket, key, extra_args=extra)
-        except Boto3Error as error:
-            raise _NoAnswerError(str(error)) from error
+            yield upload
+        except BaseException:
+            upload.give_up()
+            raise
 
     def fetch(self, location: str, path: Path, *, sha256: str) -> None:
         """Download a file that was stored; raises ReportError FILE_UNAVAILABLE, also if it is another file by now."""
@@ -74,7 +194,7 @@ class Storage:
                 for chunk in body.iter_chunks(_PART):
                     file.write(chunk)
         except (BotoCoreError, ClientError, ResponseParserError, OSError) as error:
-            gone = isinstance(error, ClientError) and error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket")
+            gone = isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE
             message = f"The file {location} could not be read: {error}"
             raise ReportError(ErrorCode.FILE_UNAVAILABLE, message, retry=not gone) from error
         if _sha256(path) != sha256:

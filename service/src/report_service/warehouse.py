@@ -33,13 +33,18 @@ class TransactionTooLongError(Exception):
     """A transaction that was rolled back because it took too long; nothing of it is there."""
 
 
+class BusyError(Exception):
+    """All sessions are lent, and none came back in time."""
+
+
 class Warehouse:
     """One session of one thread. Values are always bound by the server (`?`), never written into the text.
 
     A statement waits `lock_seconds` for another transaction's rows. A transaction that has taken `transaction_seconds`
     is rolled back in place of its COMMIT: others may have taken it for a dead session's and ended it. Autocommit is off
     for the same reason: what comes after such an end would else stay, alone. With `autocommit` a session saves the
-    COMMIT of single changes, and has no transactions.
+    COMMIT of single changes, and has no transactions. A statement that Snowflake has not answered after `query_seconds`
+    is an error; 0, the default, waits for ever.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Warehouse:
         login_seconds: int = 20,
         lock_seconds: int = 10,
         transaction_seconds: float = 20,
+        query_seconds: int = 0,
         autocommit: bool = False,
     ) -> None:
         self._secret = secret
@@ -61,6 +67,7 @@ class Warehouse:
         self._login_seconds = login_seconds
         self._lock_seconds = lock_seconds
         self._transaction_seconds = transaction_seconds
+        self._query_seconds = query_seconds
         self._autocommit = autocommit
         self._connection: Any = None
         self._in_transaction = False
@@ -212,8 +219,14 @@ class Warehouse:
             arrow_number_to_decimal=True,  # money must not become a float
             autocommit=self._autocommit,
             login_timeout=self._login_seconds,
-            # Snowflake's own limit is 12 hours: one dead session with a lock would hold every worker up.
-            session_parameters={"LOCK_TIMEOUT": self._lock_seconds},
+            query_timeout=self._query_seconds,
+            session_parameters={
+                # Snowflake's own limit is 12 hours: one dead session with a lock would hold every worker up.
+                "LOCK_TIMEOUT": self._lock_seconds,
+                # What the connector fetches ahead of a report; with its own 4 threads and no limit it grows with rows.
+                "CLIENT_PREFETCH_THREADS": 2,
+                "CLIENT_MEMORY_LIMIT": 64,  # MB
+            },
             client_session_keep_alive=True,
             enable_server_session_keep_alive_auto_detection=False,
             **login.way,

@@ -317,7 +317,7 @@ class Worker:
 
     def _entered(self, outcomes: Sequence[Outcome]) -> None:
         # Before the attempts leave the heartbeat: a worker that stops looks here once nothing is at work.
-        if any(outcome.recipients for outcome in outcomes):
+        if any(outcome.deliveries() for outcome in outcomes):
             self._recipients_wait = True
         if any(outcome.handed_back for outcome in outcomes):
             self._count_unsure = True

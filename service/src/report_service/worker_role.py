@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import os
 import signal
 import socket
 import threading
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from report_service import log
 from report_service.alarm_clock import AlarmClock, NoAlarmClock, SchedulerAlarmClock
 from report_service.aws import LateClient
 from report_service.catalogue import load_catalogue
-from report_service.delivery import Delivery, EmailChannel
+from report_service.channels import AppriseChannel, Channel, EmailChannel, SnsChannel
+from report_service.delivery import Delivery
 from report_service.ecs import DesiredCount, EcsTask, TaskProtection, read_task
 from report_service.heartbeat import Heartbeat
+from report_service.links import Links
 from report_service.login import LoginSource, login_source
 from report_service.metrics import Metrics
 from report_service.queue.delivery_ledger import DeliveryLedger
@@ -30,8 +34,8 @@ from report_service.workshop import Workshop
 
 _LANES_PER_CPU = 4  # a report mostly waits for its query
 _OWN_MIB = 160  # measured: 95 MiB with all imports; the rest is for its three sessions
-# Measured: a PDF of 20,000 rows and ten columns takes 33 MiB, other formats 7; the rest is for the query's batches.
-_MIB_PER_LANE = 64
+# Measured (bench/report_way.py): 5,000,000 rows of ten columns as CSV, with what is fetched ahead and what is uploaded.
+_MIB_PER_LANE = 200
 
 
 def run_worker(settings: WorkerSettings) -> None:
@@ -55,7 +59,12 @@ def run_worker(settings: WorkerSettings) -> None:
         )
 
     storage = Storage(LateClient("s3"), settings.report_bucket)
-    email = EmailChannel(LateClient("sesv2", once=True), sender=settings.mail_sender)
+    rules = replace(settings.recipient_rules, requesters=settings.mail_sender is not None)
+    channels: dict[str, Channel] = {
+        "email": EmailChannel(LateClient("sesv2", once=True), sender=settings.mail_sender),
+        "sns": SnsChannel(LateClient("sns", once=True)),
+        "apprise": AppriseChannel(LateClient("secretsmanager"), settings.destinations_secret_arn),
+    }
     with (
         session("worker") as main,
         session("settling") as settling,
@@ -68,8 +77,15 @@ def run_worker(settings: WorkerSettings) -> None:
             ledger=ledger(main),
             open_ledger=ledger,
             warehouses=Warehouses(lambda: session("report", autocommit=True)),
-            workshop=Workshop(catalogue, storage, retry_seconds=settings.retry_seconds),
-            delivery=Delivery(catalogue, storage, {"email": email}, attachment_bytes=settings.mail_attachment_bytes),
+            workshop=Workshop(catalogue, storage, rules=rules, retry_seconds=settings.retry_seconds),
+            delivery=Delivery(
+                catalogue,
+                storage,
+                channels,
+                rules=rules,
+                attachment_bytes=settings.mail_attachment_bytes,
+                links=_links(settings),
+            ),
             heartbeat=Heartbeat(queue(beating), lease_seconds=settings.lease_seconds),
             metrics=Metrics(settings.environment),
             protection=TaskProtection(settings.ecs_agent_uri),
@@ -114,6 +130,18 @@ def open_warehouse(settings: Settings, secret: LoginSource, purpose: str, **limi
         query_tag=f"snowgate:{settings.environment}:{purpose}",
         login_seconds=settings.snowflake_login_seconds,
         **limits,
+    )
+
+
+def _links(settings: WorkerSettings) -> Links | None:
+    if not settings.link_url or not settings.link_key_secret_arn:
+        return None
+    return Links(
+        LateClient("secretsmanager"),
+        url=settings.link_url,
+        secret_arn=settings.link_key_secret_arn,
+        bucket=settings.report_bucket,
+        valid_for=datetime.timedelta(days=settings.link_days),
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import random
-import tempfile
-from pathlib import Path
 
 from report_service import log
 from report_service.attempt import Attempt, HandedBackError
@@ -13,6 +11,7 @@ from report_service.catalogue import Catalogue
 from report_service.errors import ErrorCode, LeaseLostError, ReportError, RequestError, exhaustion
 from report_service.queue.outcome import Outcome, completed, failed, planned, released, retried
 from report_service.queue.rows import Claim, Produced
+from report_service.recipients import RecipientRules
 from report_service.renderers import facts_of, renderer_for, resolve_columns
 from report_service.requests import Request, check_request, is_recurring, missed_by, next_time
 from report_service.results import open_result
@@ -25,9 +24,17 @@ _LONGEST_RETRY = 900.0  # seconds
 class Workshop:
     """Makes reports; holds nothing of any one of them, so threads may share it."""
 
-    def __init__(self, catalogue: Catalogue, storage: Storage, *, retry_seconds: float = 10) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        storage: Storage,
+        *,
+        rules: RecipientRules = RecipientRules(),  # noqa: B008 - it cannot be changed
+        retry_seconds: float = 10,
+    ) -> None:
         self._catalogue = catalogue
         self._storage = storage
+        self._rules = rules
         self._retry_seconds = retry_seconds
 
     def carry_out(self, attempt: Attempt, warehouse: Warehouse) -> Outcome | None:
@@ -55,7 +62,7 @@ class Workshop:
 
     def _carry_out(self, attempt: Attempt, warehouse: Warehouse) -> Outcome:
         claim = attempt.claim
-        request = check_request(claim, self._catalogue)
+        request = check_request(claim, self._catalogue, self._rules)
         recurring = is_recurring(claim)
         if recurring and claim.run_at is None:
             return planned(claim, next_time(claim, claim.now()))
@@ -75,30 +82,33 @@ class Workshop:
         return completed(claim, produced, recipients=recipients, next_run_at=next_run_at)
 
     def _make(self, attempt: Attempt, request: Request, warehouse: Warehouse) -> Produced:
-        claim, report, renderer = attempt.claim, request.report, renderer_for(request.output)
+        claim, report, renderer = attempt.claim, request.report, renderer_for(request.output, request.report.definition)
         now = claim.now()
         facts = facts_of(request, config_id=claim.config_id, requested_by=claim.requested_by, generated_at=now)
-        with tempfile.TemporaryDirectory(prefix="report-") as folder:
-            path = Path(folder) / f"{report.name}.{renderer.extension}"
+        key = file_key(
+            report.name, renderer.extension, config_id=claim.config_id, attempt=claim.attempt, day=now.date()
+        )
+        limits = report.definition.limits
+        attempt.limit(limits.seconds)
+        with self._storage.writing(key, media_type=renderer.media_type, limit=limits.bytes) as upload:
             tag = f"snowgate:{report.name}:{claim.config_id}:{claim.attempt}"
             with (
                 attempt.querying(warehouse),
                 open_result(warehouse, request, query_tag=tag, still_wanted=attempt.still_wanted) as result,
             ):
                 columns = resolve_columns(report.definition, result.schema)
-                rows = renderer.write(facts, columns, result.batches, path)
+                rows = renderer.write(facts, columns, result.batches, upload)
             attempt.still_wanted()
-            key = file_key(
-                report.name, renderer.extension, config_id=claim.config_id, attempt=claim.attempt, day=now.date()
-            )
-            stored = self._storage.store(path, key, media_type=renderer.media_type)
+            stored = upload.finish()
         return Produced(stored.location, rows, stored.bytes, stored.sha256)
 
     def _refused(self, claim: Claim, error: ReportError) -> Outcome:
         if error.retry and claim.attempt < claim.max_attempts:
             longest = min(self._retry_seconds * 2 ** min(claim.attempt - 1, 20), _LONGEST_RETRY)
             return retried(claim, error, delay_seconds=longest * random.uniform(0.8, 1.2))
-        return failed(claim, error, next_run_at=_next_run_at(claim))
+        requester = self._rules.requester(claim.requested_by)
+        notice = (requester.channel, requester.address) if requester else None
+        return failed(claim, error, next_run_at=_next_run_at(claim), notice=notice)
 
 
 def _next_run_at(claim: Claim) -> datetime.datetime | None:

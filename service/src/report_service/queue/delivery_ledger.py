@@ -7,7 +7,7 @@ from typing import Any
 
 from report_service.errors import presentable
 from report_service.queue import statements
-from report_service.queue.rows import Due, Produced
+from report_service.queue.rows import Due, Produced, Undelivered
 from report_service.warehouse import Warehouse
 
 
@@ -54,6 +54,14 @@ class DeliveryLedger:
         """Record why nobody knows whether a recipient has the report."""
         self._not_sent(due, token, "UNCERTAIN", code, message, None)
 
+    def undelivered(self, config_id: int) -> list[Undelivered]:
+        """Return whom a report did not reach, or perhaps not."""
+        return [Undelivered(*row) for row in self._warehouse.rows(statements.UNDELIVERED, (config_id,))]
+
+    def tell_requester(self, config_id: int, channel: str, recipient: str) -> None:
+        """Have `recipient` told whom the report did not reach."""
+        self._warehouse.change(statements.TELL_REQUESTER, (channel, recipient, config_id))
+
     def release(self, token: str, config_id: int) -> None:
         """Give back what was claimed of a report and not begun."""
         self._warehouse.change(statements.RELEASE_DELIVERIES, (token, config_id))
@@ -64,19 +72,24 @@ class DeliveryLedger:
 
 
 def _due(row: tuple[Any, ...]) -> Due:
-    delivery_id, config_id, channel, recipient, attempts, name, parameters, output, requested_by, *file, made_at = row
-    location, rows, size, digest = file
-    produced = Produced(location, int(rows or 0), int(size or 0), digest or "") if location else None
+    delivery_id, config_id, kind, channel, recipient, attempts, *request = row[:13]
+    name, parameters, output, requested_by, status, error_code, error_message = request
+    location, rows, size, digest, made_at, claimed_at = row[13:]
     return Due(
-        int(delivery_id),
-        int(config_id or 0),  # a row that somebody put in by hand has perhaps no report
-        channel,
-        recipient,
-        int(attempts or 0),
-        name,
-        parameters,
-        output,
-        requested_by,
-        produced,
-        made_at,
+        delivery_id=int(delivery_id),
+        config_id=int(config_id or 0),  # a row that somebody put in by hand has perhaps no report
+        kind=kind,
+        channel=channel,
+        recipient=recipient,
+        attempts=int(attempts or 0),
+        report_name=name,
+        parameters=parameters,
+        output_format=output,
+        requested_by=requested_by,
+        status=status,
+        error_code=error_code,
+        error_message=error_message,
+        produced=Produced(location, int(rows or 0), int(size or 0), digest or "") if location else None,
+        made_at=made_at,
+        claimed_at=claimed_at,
     )

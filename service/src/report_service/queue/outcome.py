@@ -15,8 +15,9 @@ from report_service.queue.rows import Claim, Produced
 class Outcome:
     """The end of one attempt; `status` is what the row becomes, `detail` what the audit log says of it.
 
-    `counted` is false for an attempt that was handed back as if it had never been; `of_request` tells that the message
-    repeats what was asked. All times are UTC.
+    `recipients` (channel, address) get the report, and `notice` is told that there will be none. `counted` is false for
+    an attempt that was handed back as if it had never been; `of_request` tells that the message repeats what was asked.
+    All times are UTC.
     """
 
     claim: Claim
@@ -29,6 +30,7 @@ class Outcome:
     run_at: datetime.datetime | None = None
     next_run_at: datetime.datetime | None = None
     recipients: tuple[tuple[str, str], ...] = ()
+    notice: tuple[str, str] | None = None
     counted: bool = True
     of_request: bool = False
 
@@ -63,9 +65,10 @@ class Outcome:
 
     def deliveries(self) -> list[dict[str, Any]]:
         """The ledger's new rows: one a recipient."""
+        kinds = [("REPORT", each) for each in self.recipients] + ([("FAILURE", self.notice)] if self.notice else [])
         return [
-            {"CONFIG_ID": self.claim.config_id, "CHANNEL": channel, "RECIPIENT": recipient}
-            for channel, recipient in self.recipients
+            {"CONFIG_ID": self.claim.config_id, "KIND": kind, "CHANNEL": channel, "RECIPIENT": recipient}
+            for kind, (channel, recipient) in kinds
         ]
 
 
@@ -81,8 +84,14 @@ def completed(
     return Outcome(claim, "COMPLETED", detail, produced, next_run_at=next_run_at, recipients=tuple(recipients))
 
 
-def failed(claim: Claim, error: ReportError, *, next_run_at: datetime.datetime | None = None) -> Outcome:
-    """The report will not be made; a recurring one is followed all the same."""
+def failed(
+    claim: Claim,
+    error: ReportError,
+    *,
+    next_run_at: datetime.datetime | None = None,
+    notice: tuple[str, str] | None = None,
+) -> Outcome:
+    """The report will not be made, which `notice` is told; a recurring one is followed all the same."""
     text = presentable(error.message)
     return Outcome(
         claim,
@@ -91,6 +100,7 @@ def failed(claim: Claim, error: ReportError, *, next_run_at: datetime.datetime |
         error_code=error.code.value,
         error_message=text,
         next_run_at=next_run_at,
+        notice=notice,
         of_request=isinstance(error, RequestError),
     )
 

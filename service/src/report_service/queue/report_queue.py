@@ -120,6 +120,30 @@ class ReportQueue:
                 self._check_same(job)
         return found, new
 
+    def submit_new(self, jobs: Sequence[NewJob]) -> dict[str, Job] | None:
+        """Insert requests with keys of their own, all or none; returns the rows by key, None if a key is there."""
+        records = [
+            {
+                "IDEMPOTENCY_KEY": job.key,
+                "REPORT_NAME": job.report_name,
+                "OUTPUT_FORMAT": job.output_format,
+                "PARAMETERS": dict(job.parameters),
+                "RECIPIENTS": list(job.recipients),
+                "SOURCE": job.source,
+            }
+            for job in jobs
+        ]
+        keys = json.dumps([job.key for job in jobs])
+        try:
+            with self._warehouse.transaction():
+                if self._warehouse.change(statements.SUBMIT_NEW, (json.dumps(records),)) != len(jobs):
+                    raise _NotAllError
+                self._warehouse.change(statements.AUDIT_SUBMITTED, (self._actor, keys))
+                rows = self._warehouse.rows(statements.JOBS_BY_KEYS, (keys,))
+        except _NotAllError:
+            return None
+        return {job.key: job for job in map(_job, rows) if job.key is not None}
+
     def cancel(self, job: Job) -> bool:
         """Cancel a row that has not ended; returns whether it was cancelled by this call."""
         for status in ("PENDING", "PROCESSING"):

@@ -57,7 +57,7 @@ class Claim:
 
     def now(self) -> datetime.datetime:
         """Snowflake's clock (UTC) as it goes on since the claim, whatever this machine's clock says."""
-        return self.claimed_at + datetime.timedelta(seconds=time.monotonic() - self.received)
+        return _since(self.claimed_at, self.received)
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,14 @@ class Produced:
 
 @dataclass(frozen=True)
 class Due:
-    """A delivery that its worker has claimed, and the finished report that it is of."""
+    """A delivery that its worker has claimed, and the request that it is of.
+
+    `kind` is REPORT for the finished report, FAILURE for what the requester is told of one that failed.
+    """
 
     delivery_id: int
     config_id: int
+    kind: Any
     channel: str
     recipient: str
     attempts: int  # those before this one
@@ -83,8 +87,28 @@ class Due:
     parameters: Any
     output_format: Any
     requested_by: Any
+    status: str | None
+    error_code: str | None
+    error_message: str | None
     produced: Produced | None
     made_at: datetime.datetime | None
+    claimed_at: datetime.datetime  # by Snowflake's clock
+    received: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime.datetime:
+        """Snowflake's clock (UTC) as it goes on since the claim, as that of a Claim."""
+        return _since(self.claimed_at, self.received)
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """A recipient whom a report did not reach, or perhaps not."""
+
+    channel: str
+    recipient: str
+    status: str
+    error_code: str | None
+    error_message: str | None
 
 
 @dataclass(frozen=True)
@@ -126,3 +150,8 @@ class Job:
     def job_id(self) -> str:
         """The id that the requester gave, else the row's own."""
         return self.key or str(self.config_id)
+
+
+def _since(told: datetime.datetime, received: float) -> datetime.datetime:
+    """The time now by the clock that told the time `told` at the moment `received` of the monotonic clock."""
+    return told + datetime.timedelta(seconds=time.monotonic() - received)

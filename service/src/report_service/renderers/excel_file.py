@@ -1,182 +1,213 @@
-"""EXCEL: typed cells in constant memory, a frozen header with filters, and a sheet that says what the data are.
+"""EXCEL: typed cells in constant memory, a frozen header with filters, totals, and a sheet that tells about the data.
 
 Text is always written as text, never as a formula or a link. A numeric column holds numbers only, because Excel leaves
-texts out of a sum without a word: more than 15 digits are rounded, and the sheet About names the columns. Dates before
-1900, which Excel does not know, are written as text. A sheet that is full goes on in the next one.
+texts out of a sum without a word: more than 15 digits are rounded, and the sheet About names the columns. Times are cut
+to milliseconds, named there too. Dates before 1900, which Excel does not know, are written as text. A sheet that is
+full goes on in the next one; the totals stand on the last one, over all of them.
 """
 
 from __future__ import annotations
 
-import datetime
-import math
-from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
-from pathlib import Path
+import tempfile
+from collections.abc import Iterator, Sequence
+from io import BufferedIOBase
 from typing import Any
 
 import pyarrow as pa
-import xlsxwriter
+from xlsxwriter import Workbook
+from xlsxwriter.exceptions import FileSizeError
+from xlsxwriter.utility import xl_col_to_name
+from xlsxwriter.worksheet import Worksheet
 
 from report_service.errors import ErrorCode, ReportError
+from report_service.renderers.excel_cells import DIGITS, ColumnCells, rows_xml, text_cells
 from report_service.renderers.renderer import Column, ReportFacts
 
 SHEET_ROWS = 1_048_576
-CELL_CHARACTERS = 32_767
-DIGITS = 15  # what Excel holds of a number
-_FIRST_DAY = datetime.date(1900, 3, 1)  # Excel believes in 29 February 1900
-_MEASURED_ROWS = 1000  # widths are taken from the first rows
-_OPTIONS = {
-    "constant_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-    "remove_timezone": True,
-}
+_SHEET_BYTES = 1_800_000_000  # a file inside a ZIP without extensions has less than 2 GiB, the last rows included
+_PIECE_CELLS, _PIECE_BYTES = 65_536, 4_000_000  # what is turned into XML at a time; more is no faster
+_NAMED = 50  # columns in one cell of the sheet About: the longest names of Snowflake fit
 
 
 class ExcelRenderer:
-    """Writes .xlsx by XlsxWriter; `sheet_rows` is what a sheet holds, header included."""
+    """Writes .xlsx by XlsxWriter, but for the cells; `sheet_rows` and `sheet_bytes` are what a sheet holds."""
 
     extension = "xlsx"
     media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-    def __init__(self, sheet_rows: int = SHEET_ROWS) -> None:
+    def __init__(self, sheet_rows: int = SHEET_ROWS, sheet_bytes: int = _SHEET_BYTES) -> None:
         self._sheet_rows = sheet_rows
+        self._sheet_bytes = sheet_bytes
 
     def write(
-        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], path: Path
+        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], file: BufferedIOBase
     ) -> int:
-        """Write the data sheets and the sheet About; raises ReportError for a text that is too long for a cell."""
-        with xlsxwriter.Workbook(path, _OPTIONS) as book:
+        """Write the data sheets and the sheet About.
+
+        Raises ReportError for a text that is too long for a cell, and for a file that is too large for Excel.
+        """
+        # What XlsxWriter leaves behind when something fails goes with the folder; its own `with` would write the file.
+        with tempfile.TemporaryDirectory(prefix="excel-") as folder:
+            book = Workbook(file, {"constant_memory": True, "tmpdir": folder})
             book.set_properties({"title": facts.title, "comments": facts.description})
-            sheets = _Sheets(book, columns, self._sheet_rows)
+            sheets = _Sheets(book, columns, self._sheet_rows, self._sheet_bytes)
             for batch in batches:
-                for row in zip(*(_values(array) for array in batch.columns), strict=True):
-                    sheets.add(row)
+                for piece in _pieces(batch):
+                    sheets.add(piece)
             sheets.close()
             _about(book, facts, sheets)
+            try:
+                book.close()
+            except FileSizeError as error:
+                text = f"{facts.name} has more data than fit into a file of Excel (2 GiB). Ask for CSV, or narrow it."
+                raise ReportError(ErrorCode.TOO_MANY_ROWS, text, retry=False) from error
         return sheets.rows
+
+
+class _Sheet(Worksheet):  # type: ignore[misc]
+    """A sheet whose rows are made elsewhere, and the only place that knows XlsxWriter from inside.
+
+    In constant memory XlsxWriter keeps the XML of rows in a temporary file, and takes it from there in the end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = 0
+
+    def append(self, xml: bytes, rows: int, columns: int) -> None:
+        """Write the XML of the next rows."""
+        self.rows += rows
+        self.row_data_fh.buffer.write(xml)
+        self._check_dimensions(0, 0)
+        self._check_dimensions(self.rows - 1, columns - 1)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all rows."""
+        return int(self.row_data_fh.buffer.tell())
+
+    @staticmethod
+    def style(cell_format: Any) -> int:
+        """Return the number by which a cell names a format."""
+        return int(cell_format._get_xf_index())
 
 
 class _Sheets:
     """The data sheets, the last of which is being written."""
 
-    def __init__(self, book: xlsxwriter.Workbook, columns: Sequence[Column], sheet_rows: int) -> None:
+    def __init__(self, book: Workbook, columns: Sequence[Column], sheet_rows: int, sheet_bytes: int) -> None:
         self.rows = 0
-        self.count = 0
-        self._rounded: set[int] = set()
-        self._not_numbers: set[int] = set()
         self._book = book
-        self._columns = columns
-        self._sheet_rows = sheet_rows
-        self._header = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8EDF3", "valign": "vcenter"})
-        self._header_right = book.add_format(
-            {"bold": True, "bottom": 1, "bg_color": "#E8EDF3", "valign": "vcenter", "align": "right"}
-        )
-        self._formats = [_number_format(book, column) for column in columns]
-        self._widths = [len(column.label) + 4 for column in columns]
+        self._sheet_bytes = sheet_bytes
+        self._has_totals = any(column.total for column in columns)
+        self._sheet_rows = sheet_rows - self._has_totals  # any sheet may be the last one
+        header = {"bold": True, "bottom": 1, "bg_color": "#E8EDF3", "valign": "vcenter"}
+        self._header = [
+            _Sheet.style(book.add_format(header | ({"align": "right"} if column.is_number else {})))
+            for column in columns
+        ]
+        self._columns = [
+            ColumnCells(column, _Sheet.style(book.add_format(_number_format(column)))) for column in columns
+        ]
+        self._sheets: list[_Sheet] = []
         self._open()
 
-    def add(self, row: tuple[Any, ...]) -> None:
-        """Write one row, on a new sheet if this one is full."""
-        if self._next == self._sheet_rows:
-            self.close()
-            self._open()
-        for index, value in enumerate(row):
-            if value is None:
-                continue
-            self._write(index, value)
-        if self.rows < _MEASURED_ROWS:
-            self._widths = [
-                max(width, _length(value, column) + 2)
-                for width, value, column in zip(self._widths, row, self._columns, strict=True)
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Write rows, some of them on a new sheet if this one is full."""
+        while rows.num_rows:
+            if self._sheets[-1].rows >= self._sheet_rows or self._sheets[-1].size >= self._sheet_bytes:
+                self._open()
+            sheet = self._sheets[-1]
+            fitting = rows.slice(0, self._sheet_rows - sheet.rows)
+            cells = [
+                column.cells(array, self.rows) for column, array in zip(self._columns, fitting.columns, strict=True)
             ]
-        self._next += 1
-        self.rows += 1
+            sheet.append(rows_xml(cells, sheet.rows + 1), fitting.num_rows, len(cells))
+            self.rows += fitting.num_rows
+            rows = rows.slice(fitting.num_rows)
 
     def close(self) -> None:
-        """Give the sheet its widths and its filters."""
-        for index, width in enumerate(self._widths):
-            self._sheet.set_column(index, index, min(width, 60))
-        self._sheet.autofilter(0, 0, max(self._next - 1, 0), max(len(self._columns) - 1, 0))
+        """Give the sheets their filters, totals and widths."""
+        for sheet in self._sheets:
+            sheet.autofilter(0, 0, sheet.rows - 1, len(self._columns) - 1)
+        if self._has_totals and self.rows:
+            self._total()
+        for sheet in self._sheets:
+            for index, column in enumerate(self._columns):
+                sheet.set_column(index, index, column.width)
 
-    def notes(self) -> list[tuple[str, str]]:
+    def count(self) -> str:
+        """Return the number of rows, and of sheets if there are several."""
+        return f"{self.rows:,}" + (f" on {len(self._sheets)} sheets" if len(self._sheets) > 1 else "")
+
+    def notes(self) -> Iterator[tuple[str, str]]:
         """Return what the reader must know of the values, for the sheet About."""
-        notes = []
-        if self._rounded:
-            text = f"Excel holds {DIGITS} digits of a number; values with more are rounded. CSV has all digits."
-            notes.append(("Rounded", f"{self._labels(self._rounded)}: {text}"))
-        if self._not_numbers:
-            text = "NaN and infinite values are written as text, which Excel leaves out of sums."
-            notes.append(("Not numbers", f"{self._labels(self._not_numbers)}: {text}"))
-        return notes
+        rounded = f"Excel holds {DIGITS} digits of a number; values with more are rounded. CSV has all digits."
+        not_numbers = "NaN and infinite values are written as text, which Excel leaves out of sums."
+        cut = "Excel holds milliseconds; what is finer is left out. CSV has it."
+        yield from self._note("Rounded", [column for column in self._columns if column.rounded], rounded)
+        yield from self._note("Not numbers", [column for column in self._columns if column.not_numbers], not_numbers)
+        yield from self._note("Cut", [column for column in self._columns if column.cut], cut)
 
-    def _labels(self, indexes: set[int]) -> str:
-        return ", ".join(self._columns[index].label for index in sorted(indexes))
+    def _note(self, title: str, columns: list[ColumnCells], text: str) -> Iterator[tuple[str, str]]:
+        for start in range(0, len(columns), _NAMED):
+            yield title, f"{', '.join(each.column.label for each in columns[start : start + _NAMED])}: {text}"
 
     def _open(self) -> None:
-        self.count += 1
-        self._sheet = self._book.add_worksheet("Data" if self.count == 1 else f"Data {self.count}")
-        self._sheet.freeze_panes(1, 0)
-        self._sheet.repeat_rows(0)
-        self._sheet.set_landscape()
-        self._sheet.fit_to_pages(1, 0)
-        self._sheet.set_row(0, 18)
-        for index, column in enumerate(self._columns):
-            header = self._header_right if column.is_number else self._header
-            self._sheet.write_string(0, index, column.label, header)
-        self._next = 1
+        name = f"Data {len(self._sheets) + 1}" if self._sheets else "Data"
+        sheet: _Sheet = self._book.add_worksheet(name, _Sheet)
+        self._sheets.append(sheet)
+        sheet.freeze_panes(1, 0)
+        sheet.repeat_rows(0)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
+        cells = [_text_cell(each.column.label, style) for each, style in zip(self._columns, self._header, strict=True)]
+        sheet.append(f'<row r="1" ht="18" customHeight="1">{"".join(cells)}</row>'.encode(), 1, len(cells))
 
-    def _write(self, index: int, value: Any) -> None:
-        sheet, row, cell_format = self._sheet, self._next, self._formats[index]
-        if isinstance(value, bool):
-            sheet.write_boolean(row, index, value)
-        elif self._columns[index].is_number and math.isfinite(value):
-            held = _held(value)
-            if held != value:
-                self._rounded.add(index)
-            sheet.write_number(row, index, held, cell_format)
-        elif isinstance(value, datetime.datetime | datetime.date) and _is_excel_date(value):
-            sheet.write_datetime(row, index, value, cell_format)
-        else:
-            if self._columns[index].is_number:
-                self._not_numbers.add(index)
-            text = value if isinstance(value, str) else str(value)
-            if len(text) > CELL_CHARACTERS:
-                raise ReportError(
-                    ErrorCode.QUERY_FAILED,
-                    f"Column {self._columns[index].name} holds a text of {len(text):,} characters "
-                    f"in row {self.rows + 1:,}; a cell of Excel holds {CELL_CHARACTERS:,}. "
-                    "Ask for CSV, or cut it in query.sql.",
-                    retry=False,
-                )
-            sheet.write_string(row, index, text)
+    def _total(self) -> None:
+        sheet = self._sheets[-1]
+        of_one_sheet = len(self._sheets) == 1
+        label = "Total" if of_one_sheet else "Total of all sheets"
+        cells = []
+        for index, each in enumerate(self._columns):
+            style = _Sheet.style(self._book.add_format(_number_format(each.column) | {"bold": True, "top": 1}))
+            if each.column.total:
+                letters = xl_col_to_name(index)
+                cells.append(each.total_cell(style, f"SUM({letters}2:{letters}{sheet.rows})" if of_one_sheet else None))
+            else:
+                cells.append(_text_cell(label, style) if label else f'<c s="{style}"/>')
+                label = ""
+        sheet.append(f'<row r="{sheet.rows + 1}">{"".join(cells)}</row>'.encode(), 1, len(cells))
 
 
-def _about(book: xlsxwriter.Workbook, facts: ReportFacts, sheets: _Sheets) -> None:
-    sheet = book.add_worksheet("About")
-    bold = book.add_format({"bold": True, "valign": "top"})
-    title = book.add_format({"bold": True, "font_size": 14})
-    wrap = book.add_format({"text_wrap": True, "valign": "top"})
+def _about(book: Workbook, facts: ReportFacts, sheets: _Sheets) -> None:
+    sheet: _Sheet = book.add_worksheet("About", _Sheet)
+    bold = _Sheet.style(book.add_format({"bold": True, "valign": "top"}))
+    title = _Sheet.style(book.add_format({"bold": True, "font_size": 14}))
+    wrap = _Sheet.style(book.add_format({"text_wrap": True, "valign": "top"}))
     sheet.set_column(0, 0, 26)
     sheet.set_column(1, 1, 80)
-    sheet.write_string(0, 0, facts.title, title)
     lines = [
         ("Description", facts.description),
         *facts.parameters,
-        ("Rows", f"{sheets.rows:,}" + (f" on {sheets.count} sheets" if sheets.count > 1 else "")),
+        ("Rows", sheets.count()),
         *sheets.notes(),
         ("Source", facts.source),
         ("Generated", f"{facts.generated_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Requested by", facts.requested_by),
         ("Request", str(facts.config_id)),
     ]
-    for row, (label, text) in enumerate(lines, start=2):
-        sheet.write_string(row, 0, label, bold)
-        sheet.write_string(row, 1, text, wrap)
+    rows = [[_text_cell(facts.title, title)], []]
+    rows += [[_text_cell(label, bold), _text_cell(text, wrap)] for label, text in lines]
+    xml = "".join(f'<row r="{number}">{"".join(cells)}</row>' for number, cells in enumerate(rows, start=1))
+    sheet.append(xml.encode(), len(rows), 2)
 
 
-def _number_format(book: xlsxwriter.Workbook, column: Column) -> Any:
+def _text_cell(text: str, style: int) -> str:
+    return str(text_cells(pa.array([text]), style)[0])
+
+
+def _number_format(column: Column) -> dict[str, str]:
     point = "." + "0" * column.decimals if column.decimals else ""
     pattern = {
         "integer": "#,##0",
@@ -186,42 +217,13 @@ def _number_format(book: xlsxwriter.Workbook, column: Column) -> Any:
         "date": "yyyy-mm-dd",
         "datetime": "yyyy-mm-dd hh:mm:ss",
     }.get(column.kind)
-    return book.add_format({"num_format": pattern}) if pattern else None
+    return {"num_format": pattern} if pattern else {}
 
 
-def _values(array: pa.Array) -> list[Any]:
-    kind = array.type
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        array = array.cast(pa.timestamp("us", kind.tz), safe=False)  # Excel holds milliseconds
-    values: list[Any] = array.to_pylist()
-    return values
-
-
-def _held(value: int | float | Decimal) -> int | float | Decimal:
-    """Return the number that Excel holds; a float is taken as it is."""
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**DIGITS):
-        return value
-    number = Decimal(value)
-    return number if len(number.as_tuple().digits) <= DIGITS else Decimal(f"{number:.{DIGITS}g}")
-
-
-def _is_excel_date(value: datetime.date) -> bool:
-    day = value.date() if isinstance(value, datetime.datetime) else value
-    return day >= _FIRST_DAY
-
-
-_LENGTHS: dict[str, Callable[[Any, Column], int]] = {
-    "integer": lambda value, column: len(f"{value:,}"),
-    "decimal": lambda value, column: len(f"{value:,.{column.decimals}f}"),
-    "money": lambda value, column: len(f"{value:,.{column.decimals}f}"),
-    "percent": lambda value, column: 6 + column.decimals,
-    "date": lambda value, column: 10,
-    "datetime": lambda value, column: 19,
-}
-
-
-def _length(value: Any, column: Column) -> int:
-    measure = _LENGTHS.get(column.kind)
-    if value is None:
-        return 0
-    return measure(value, column) if measure else min(len(str(value)), 60)
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut a batch so that little of it is XML at a time."""
+    by_cells = _PIECE_CELLS // max(batch.num_columns, 1)
+    by_bytes = _PIECE_BYTES * batch.num_rows // max(batch.nbytes, 1)
+    rows = max(1, min(by_cells, by_bytes))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)

@@ -14,7 +14,7 @@ from reportlab.graphics.shapes import Drawing, String
 from reportlab.lib.colors import HexColor
 
 from report_service.catalogue import Chart
-from report_service.renderers.pdf_fonts import BOLD, REGULAR, Typesetter
+from report_service.renderers.pdf_fonts import BOLD, REGULAR, Typesetter, face
 from report_service.renderers.renderer import Column
 
 HEIGHT = 200.0
@@ -22,6 +22,10 @@ _COLORS = [
     HexColor(code) for code in ("#2F6DB5", "#E08E2B", "#3C9D6B", "#B8475B", "#7A5BA6", "#5F7482", "#A3922B", "#2BA3A3")
 ]
 _MAX_CATEGORIES = 40
+_LINE = 14.0
+_SLANTED = 14.0  # points that a slanted label takes of the axis
+_LONGEST = 66.0  # points; a longer slanted label would reach into the table
+_SWATCH = 28.0  # what a label of the legend takes beside its text
 _INK = HexColor("#1F2933")
 
 
@@ -34,17 +38,23 @@ def draw_chart(
     if rows.num_rows == 0 or any(name.upper() not in names for name in wanted):
         return None
     categories, series = _series(chart, rows, columns, names)
-    title = chart.title
+    left_out = []
     if len(categories) > _MAX_CATEGORIES:
-        title += f" (the first {_MAX_CATEGORIES} of {len(categories)})"
+        left_out.append(f"the first {_MAX_CATEGORIES} of {len(categories)}")
         categories = categories[:_MAX_CATEGORIES]
         series = {label: values[:_MAX_CATEGORIES] for label, values in series.items()}
-    series = dict(list(series.items())[: len(_COLORS)])
+    if len(series) > len(_COLORS):
+        left_out.append(f"{len(_COLORS)} of {len(series)} series")
+        series = dict(list(series.items())[: len(_COLORS)])
     drawing = Drawing(width, HEIGHT)
+    title = f"{chart.title} ({', '.join(left_out)})" if left_out else chart.title
     font, (title,) = typesetter.in_one_font([title], BOLD)
     drawing.add(String(0, HEIGHT - 12, title, fontName=font, fontSize=10, fillColor=_INK))
-    drawing.add(_plot(chart, *typesetter.in_one_font(categories), list(series.values()), width))
-    drawing.add(_legend(*typesetter.in_one_font(list(series)), width))
+    legend = _legend(*typesetter.in_one_font(list(series)), width)
+    if face(font).width(title, 10) + _width(legend) > width:  # it goes below the title
+        legend.y -= _LINE
+    drawing.add(_plot(chart, *typesetter.in_one_font(categories), list(series.values()), width, legend.y - 24))
+    drawing.add(legend)
     return drawing
 
 
@@ -55,7 +65,7 @@ def _series(
         listed: list[Any] = rows.column(names[name.upper()]).to_pylist()
         return listed
 
-    given = [_category(value) for value in values(chart.category)]
+    given = _categories(values(chart.category))
     categories = list(dict.fromkeys(given))
     place = {category: index for index, category in enumerate(categories)}
     series: dict[str, list[float | None]] = {}
@@ -68,17 +78,25 @@ def _series(
     return categories, series
 
 
-def _category(value: Any) -> str:
-    return f"{value:%Y-%m}" if hasattr(value, "day") and value.day == 1 else str(value)
+def _categories(values: list[Any]) -> list[str]:
+    """Return the texts of categories; days that are all the first of a month are months."""
+    if all(getattr(value, "day", None) == 1 for value in values):
+        return [value.isoformat()[:7] for value in values]
+    return list(map(str, values))
 
 
-def _plot(chart: Chart, font: str, categories: list[str], data: list[list[float | None]], width: float) -> Any:
+def _plot(
+    chart: Chart, font: str, categories: list[str], data: list[list[float | None]], width: float, top: float
+) -> Any:
     plot = VerticalBarChart() if chart.kind == "bar" else HorizontalLineChart()
     slanted = sum(map(len, categories)) * 4.2 > width - 70
     bottom = 50 if slanted else 22
-    plot.x, plot.y, plot.width, plot.height = 46, bottom, width - 56, HEIGHT - 28 - bottom
+    plot.x, plot.y, plot.width, plot.height = 46, bottom, width - 56, top - bottom
     plot.data = data
-    plot.categoryAxis.categoryNames = categories
+    every = math.ceil(len(categories) * _SLANTED / plot.width) if slanted else 1
+    plot.categoryAxis.categoryNames = [
+        "" if index % every else face(font).fit(category, 7, _LONGEST) for index, category in enumerate(categories)
+    ]
     plot.categoryAxis.labels.fontName, plot.valueAxis.labels.fontName = font, REGULAR
     plot.categoryAxis.labels.fontSize = plot.valueAxis.labels.fontSize = 7
     plot.categoryAxis.strokeColor = plot.valueAxis.strokeColor = HexColor("#9FB3C8")
@@ -120,8 +138,16 @@ def _legend(font: str, labels: list[str], width: float) -> Legend:
     legend.dx = legend.dy = 6
     legend.deltax, legend.dxTextSpace, legend.autoXPadding = 10, 4, 8
     legend.strokeWidth, legend.strokeColor = 0, None  # a width of 0 alone is a hairline
-    legend.colorNamePairs = list(zip(_COLORS, labels, strict=False))
+    room = width / len(labels) - _SWATCH
+    shown = [face(font).fit(label, legend.fontSize, room) for label in labels]
+    legend.colorNamePairs = list(zip(_COLORS, shown, strict=False))
     return legend
+
+
+def _width(legend: Legend) -> float:
+    """Return an upper bound of a legend's width."""
+    widths = (face(legend.fontName).width(label, legend.fontSize) + _SWATCH for _, label in legend.colorNamePairs)
+    return sum(widths)
 
 
 def _short(value: float) -> str:

@@ -12,16 +12,17 @@ import importlib.resources
 import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
-from typing import Any
+from itertools import accumulate, repeat, takewhile
 
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 
 REGULAR, BOLD, CJK = "NotoSans", "NotoSans-Bold", "WenQuanYiMicroHei"
 ELLIPSIS = "…"
+_MARK = "\0"  # before a code point until it is counted; as a control it is in no cleaned text
 
 # Hebrew, Arabic, the scripts of India and of Southeast Asia.
 _UNSHAPED = (range(0x0590, 0x10A0), range(0x1780, 0x1800), range(0x1CD0, 0x1D00), range(0xA8E0, 0xA900))
@@ -32,7 +33,7 @@ class Face:
     """One embedded font with the widths of its characters."""
 
     def __init__(self, name: str, content: bytes) -> None:
-        font = TTFont(name, BytesIO(content))
+        font = TTFont(name, BytesIO(content), asciiReadable=True)
         pdfmetrics.registerFont(font)
         self.name = name
         self._widths: dict[str, float] = {chr(code): width for code, width in font.face.charWidths.items()}
@@ -45,14 +46,39 @@ class Face:
 
     def width(self, text: str, size: float) -> float:
         """Return the width of `text` in points; characters of other fonts count as a full square."""
-        return sum(map(self._width, text)) * size / 1000
+        return self.units(text) * size / 1000
+
+    def units(self, text: str) -> float:
+        """Return the width of `text` in thousandths of its size."""
+        return sum(self._each(text))
 
     def knows(self, character: str) -> bool:
         """Tell whether the font shows `character`: a glyph that is empty, like the Hangul filler's, does not."""
         return character in self._known
 
-    def _width(self, character: str) -> float:
-        return self._widths.get(character, 1000.0)
+    def fit(self, text: str, size: float, width: float) -> str:
+        """Return `text`, cut with an ellipsis if it is wider than `width` points."""
+        if self.width(text, size) <= width:
+            return text
+        room = (width - self.width(ELLIPSIS, size)) * 1000 / size
+        end = sum(1 for _ in takewhile(room.__ge__, accumulate(self._each(text))))
+        return text[:end].rstrip() + ELLIPSIS
+
+    def wrap(self, text: str, size: float, width: float, lines: int) -> list[str]:
+        """Break `text` at spaces into at most `lines` lines; what is left over is cut with an ellipsis."""
+        result: list[str] = [""]
+        for word in text.split():
+            longer = f"{result[-1]} {word}".strip()
+            if not result[-1] or self.width(longer, size) <= width:
+                result[-1] = longer
+            else:
+                result.append(word)
+        if len(result) > lines:
+            result = [*result[: lines - 1], " ".join(result[lines - 1 :])]
+        return [self.fit(line, size, width) for line in result]
+
+    def _each(self, text: str) -> Iterator[float]:
+        return map(self._widths.get, text, repeat(1000.0))
 
 
 def face(name: str) -> Face:
@@ -70,6 +96,26 @@ def _face(name: str) -> Face:
     return Face(name, importlib.import_module(f"pymupdf_fonts.{module}").fontbuffer)
 
 
+class _Shown(dict[int, str]):
+    """What a document shows for each character, looked up once."""
+
+    def __init__(self, regular: Face) -> None:
+        self._regular = regular
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if unicodedata.category(character) in ("Cc", "Cf"):  # controls and joiners have no picture
+            character = ""
+        elif not self._regular.knows(character) and not face(CJK).knows(character):
+            character = _code_point(character)
+        self[code] = character
+        return character
+
+
+def _code_point(character: str) -> str:
+    return f"{_MARK}U+{ord(character):04X}]"
+
+
 @dataclass
 class Typesetter:
     """Prepares text for one document and counts what it had to write as code points."""
@@ -77,6 +123,10 @@ class Typesetter:
     regular: Face
     bold: Face
     replaced: int = 0
+    _shown: _Shown = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._shown = _Shown(self.regular)
 
     @classmethod
     def create(cls) -> Typesetter:
@@ -87,8 +137,7 @@ class Typesetter:
         """Return `text` on one line, with every character that no font has written as its code point."""
         if text.isascii() and text.isprintable():
             return text
-        characters = unicodedata.normalize("NFC", " ".join(text.split()))
-        return "".join(map(self._visible, characters))
+        return self._counted(unicodedata.normalize("NFC", " ".join(text.split())).translate(self._shown))
 
     def runs(self, text: str, font: str = REGULAR) -> Iterator[tuple[str, str]]:
         """Split cleaned text into (font, part); mostly it is one part in `font`, REGULAR or BOLD."""
@@ -122,46 +171,9 @@ class Typesetter:
         if all(map(self.is_plain, cleaned)):
             return font, cleaned
         knows = face(CJK).knows  # it has Latin, Greek and Cyrillic too, if not all of their accents
-        return CJK, ["".join(part if knows(part) else self._code_point(part) for part in text) for text in cleaned]
+        marked = ["".join(part if knows(part) else _code_point(part) for part in text) for text in cleaned]
+        return CJK, list(map(self._counted, marked))
 
-    def fit(self, text: str, face: Face, size: float, width: float) -> str:
-        """Return `text`, cut with an ellipsis if it is wider than `width`."""
-        if len(text) * size <= width or face.width(text, size) <= width:
-            return text
-        room = width - face.width(ELLIPSIS, size)
-        end = 0
-        while end < len(text) and (room := room - face.width(text[end], size)) >= 0:
-            end += 1
-        return text[:end].rstrip() + ELLIPSIS
-
-    def draw(self, text: Any, words: str, face: Face, size: float) -> None:
-        """Put cleaned `words` into a text object of reportlab, part by part in the font that has them."""
-        for font, part in self.runs(words, face.name):
-            text.setFont(font, size)
-            text.textOut(part)
-
-    def wrap(self, text: str, face: Face, size: float, width: float, lines: int) -> list[str]:
-        """Break `text` at spaces into at most `lines` lines; what is left over is cut with an ellipsis."""
-        result: list[str] = [""]
-        for word in text.split():
-            longer = f"{result[-1]} {word}".strip()
-            if not result[-1] or face.width(longer, size) <= width:
-                result[-1] = longer
-            else:
-                result.append(word)
-        if len(result) > lines:
-            result = [*result[: lines - 1], " ".join(result[lines - 1 :])]
-        return [self.fit(line, face, size, width) for line in result]
-
-    def _visible(self, character: str) -> str:
-        if unicodedata.category(character) in ("Cc", "Cf"):  # controls and joiners have no picture
-            return ""
-        if self.regular.knows(character):
-            return character
-        if face(CJK).knows(character):
-            return character
-        return self._code_point(character)
-
-    def _code_point(self, character: str) -> str:
-        self.replaced += 1
-        return f"[U+{ord(character):04X}]"
+    def _counted(self, text: str) -> str:
+        self.replaced += text.count(_MARK)
+        return text.replace(_MARK, "[")

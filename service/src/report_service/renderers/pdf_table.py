@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Sequence
+import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
 
-import pyarrow as pa
-from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.colors import HexColor, white
 from reportlab.pdfgen.canvas import Canvas
 
 from report_service.errors import ErrorCode, ReportError
-from report_service.renderers.pdf_fonts import REGULAR, Typesetter
+from report_service.renderers.pdf_fonts import Typesetter
+from report_service.renderers.pdf_text import TextOperators
+from report_service.renderers.pdf_values import Cells
 from report_service.renderers.renderer import Column
 
 INK, HEAD, STRIPE, LINE = HexColor("#1F2933"), HexColor("#243B53"), HexColor("#F3F6F9"), HexColor("#BCCCDC")
 PADDING = 4.0
 SIZES = (8.5, 8.0, 7.5, 7.0, 6.5, 6.0, 5.5)
+TOTAL = "Total"
 _HEADER_LINES = 3
 _MINIMUM_TEXT = 34.0  # points that a text column keeps when space is short
 _MAXIMUM_TEXT = 260.0
-
-Cells = list[list[str]]  # one list of texts for each column
+_MEASURED = 40  # the longest texts of a column
+_NAMED = 5  # columns in a refusal
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,47 @@ class TableLayout:
         return self.size * 1.55
 
 
-def texts(batch: pa.RecordBatch, columns: Sequence[Column], typesetter: Typesetter) -> Cells:
-    """Format a batch for reading."""
-    cells: Cells = []
-    for column, array in zip(columns, batch.columns, strict=True):
-        if pa.types.is_timestamp(array.type) and array.type.unit == "ns":
-            array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
-        form = _formatter(column)
-        cells.append(["" if value is None else typesetter.clean(form(value)) for value in array.to_pylist()])
-    return cells
+@dataclass(frozen=True)
+class ColumnNeed:
+    """What a column takes: the widths of its cells and of its label, in points a point of size."""
+
+    column: Column
+    label: str
+    cells_width: float
+    label_width: float
+
+    def natural(self, size: float) -> float:
+        """Return the width in which nothing is cut."""
+        cells = self.cells_width * size if self.column.is_number else min(self.cells_width * size, _MAXIMUM_TEXT)
+        return max(cells, self.label_width * size) + 2 * PADDING + 2
+
+    def floor(self, size: float) -> float:
+        """Return the least width: numbers are not cut, text may be."""
+        natural = self.natural(size)
+        return natural if self.column.is_number else min(natural, _MINIMUM_TEXT)
 
 
-def lay_out(columns: Sequence[Column], sample: Cells, width: float, typesetter: Typesetter) -> TableLayout | None:
+def measure(
+    columns: Sequence[Column], sample: Cells, totals: Mapping[int, str], typesetter: Typesetter
+) -> list[ColumnNeed]:
+    """Take the needs of columns from some of their cells and from their totals."""
+    regular, bold = typesetter.regular, typesetter.bold
+    needs = []
+    bottom = total_row(columns, totals)
+    for index, (column, cells) in enumerate(zip(columns, sample, strict=True)):
+        label = typesetter.clean(column.label)
+        longest = heapq.nlargest(_MEASURED, cells, key=len)
+        cells_width = max([bold.width(bottom.get(index, ""), 1), *(regular.width(cell, 1) for cell in longest)])
+        label_width = max([bold.width(label, 1) / 2, *(bold.width(word, 1) for word in label.split())])
+        needs.append(ColumnNeed(column, label, cells_width, label_width))
+    return needs
+
+
+def lay_out(needs: Sequence[ColumnNeed], width: float) -> TableLayout | None:
     """Return the largest type in which the columns fit into `width` points, or None."""
     for size in SIZES:
-        natural = [_natural(column, cells, size, typesetter) for column, cells in zip(columns, sample, strict=True)]
-        floors = [
-            full if column.is_number else min(full, _MINIMUM_TEXT)
-            for column, full in zip(columns, natural, strict=True)
-        ]
+        natural = [need.natural(size) for need in needs]
+        floors = [need.floor(size) for need in needs]
         if sum(natural) <= width:
             return TableLayout(size, tuple(full * width / sum(natural) for full in natural))
         if size <= 7.0 and sum(floors) <= width:
@@ -65,112 +87,107 @@ def lay_out(columns: Sequence[Column], sample: Cells, width: float, typesetter: 
     return None
 
 
-def refuse(columns: Sequence[Column]) -> ReportError:
-    """Say that the columns do not fit."""
-    message = f"{len(columns)} columns do not fit on a page; ask for EXCEL or CSV."
+def refuse(needs: Sequence[ColumnNeed], width: float) -> ReportError:
+    """Say that the columns do not fit into `width` points, and name the widest, without which the others would."""
+    size = SIZES[-1]
+    over = sum(need.floor(size) for need in needs) - width
+    by_width, widest = sorted(needs, key=lambda need: need.floor(size)), []
+    while over > 0:
+        widest.append(by_width.pop())
+        over -= widest[-1].floor(size)
+    names = [need.column.name for need in needs if need in widest]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    message = (
+        f"{len(needs)} columns do not fit on a page; there is no room for {', '.join(names[:_NAMED])}{more}. "
+        "Ask for EXCEL or CSV, or leave columns out of query.sql."
+    )
     return ReportError(ErrorCode.QUERY_FAILED, message, retry=False)
 
 
 class TablePainter:
-    """Draws the header and the rows of one layout."""
+    """Draws the header, the rows and the totals of one layout on a canvas, its left edge at `left`."""
 
-    def __init__(self, columns: Sequence[Column], layout: TableLayout, typesetter: Typesetter, left: float) -> None:
-        self._columns = columns
+    def __init__(
+        self, canvas: Canvas, needs: Sequence[ColumnNeed], layout: TableLayout, typesetter: Typesetter, left: float
+    ) -> None:
+        self._canvas = canvas
+        self._columns = [need.column for need in needs]
         self._layout = layout
         self._typesetter = typesetter
-        self._lefts = [left + sum(layout.widths[:index]) for index in range(len(columns))]
-        self._right = left + sum(layout.widths)
-        self._left = left
-        self._header = [self._header_lines(column, width) for column, width in zip(columns, layout.widths, strict=True)]
-        self.header_height = layout.size * 1.25 * max(map(len, self._header), default=1) + 7
+        self._lefts = [left + sum(layout.widths[:index]) for index in range(len(needs))]
+        self._left, self._width = left, sum(layout.widths)
+        self._regular = TextOperators(canvas, typesetter, typesetter.regular, layout.size, layout.leading)
+        self._bold = TextOperators(canvas, typesetter, typesetter.bold, layout.size, layout.size * 1.25)
+        self._labels = [
+            typesetter.bold.wrap(need.label, layout.size, self._room(index), _HEADER_LINES)
+            for index, need in enumerate(needs)
+        ]
+        self.header_height = layout.size * 1.25 * max(map(len, self._labels)) + 7
 
-    def header(self, canvas: Canvas, top: float) -> float:
-        """Draw the header below `top` and return where the rows begin."""
-        size, bottom = self._layout.size, top - self.header_height
+    def header(self, bottom: float) -> None:
+        """Draw the header above `bottom`."""
+        canvas, size = self._canvas, self._layout.size
         canvas.setFillColor(HEAD)
-        canvas.rect(self._left, bottom, self._right - self._left, self.header_height, stroke=0, fill=1)
-        canvas.setFillColor(Color(1, 1, 1))
-        bold = self._typesetter.bold
-        text = canvas.beginText(self._left, bottom)
-        for column, lines, left, width in zip(
-            self._columns, self._header, self._lefts, self._layout.widths, strict=True
-        ):
-            y = bottom + 4.5 + size * 1.25 * (len(lines) - 1)
-            for line in lines:
-                right = left + width - PADDING - bold.width(line, size)
-                text.setTextOrigin(right if column.is_number else left + PADDING, y)
-                self._typesetter.draw(text, line, bold, size)
-                y -= size * 1.25
-        canvas.drawText(text)
-        return bottom
+        canvas.rect(self._left, bottom, self._width, self.header_height, stroke=0, fill=1)
+        canvas.setFillColor(white)
+        for index, (column, lines) in enumerate(zip(self._columns, self._labels, strict=True)):
+            baseline = bottom + 4.5 + size * 1.25 * (len(lines) - 1)
+            self._write(self._bold, index, lines, baseline, right=column.is_number)
 
-    def rows(self, canvas: Canvas, top: float, page: Cells) -> float:
+    def rows(self, top: float, page: Cells) -> float:
         """Draw one page's rows below `top` and return where they end."""
-        count, leading = len(page[0]) if page else 0, self._layout.leading
-        canvas.setFillColor(STRIPE)
-        for row in range(1, count, 2):
-            canvas.rect(self._left, top - (row + 1) * leading, self._right - self._left, leading, stroke=0, fill=1)
-        canvas.setFillColor(INK)
-        for index, cells in enumerate(page):
-            self._column(canvas, index, cells, top - leading + self._layout.size * 0.45)
-        bottom = top - count * leading
-        canvas.setStrokeColor(LINE)
-        canvas.setLineWidth(0.6)
-        canvas.line(self._left, bottom, self._right, bottom)
+        leading, count = self._layout.leading, len(page[0])
+        bottom = top - leading * count
+        if count > 1:
+            self._stripes(top - leading, bottom)
+        self._canvas.setFillColor(INK)
+        for index, (column, cells) in enumerate(zip(self._columns, page, strict=True)):
+            if not column.is_number:
+                room = self._room(index)
+                cells = [self._typesetter.regular.fit(cell, self._layout.size, room) for cell in cells]
+            self._write(self._regular, index, cells, self._baseline(top), right=column.is_number)
+        self._rule(bottom, LINE)
         return bottom
 
-    def _column(self, canvas: Canvas, index: int, cells: list[str], y: float) -> None:
-        column, size = self._columns[index], self._layout.size
-        left, room = self._lefts[index] + PADDING, self._layout.widths[index] - 2 * PADDING
-        text = canvas.beginText(left, y)
-        text.setFont(REGULAR, size, self._layout.leading)
-        draw = self._number if column.is_number else self._text
-        for cell in cells:
-            draw(text, cell, left, y, room)
-            y -= self._layout.leading
-        canvas.drawText(text)
+    def total(self, top: float, totals: Mapping[int, str]) -> None:
+        """Draw the row of totals below `top`."""
+        self._rule(top, INK)
+        self._canvas.setFillColor(INK)
+        for index, text in sorted(total_row(self._columns, totals).items()):
+            self._write(self._bold, index, [text], self._baseline(top), right=index in totals)
 
-    def _number(self, text: Any, cell: str, left: float, y: float, room: float) -> None:
-        width = self._typesetter.regular.width(cell, self._layout.size)
-        if width > room:  # a number that was cut would be another number: it is made narrower
-            text.setHorizScale(100 * room / width)
-            text.setTextOrigin(left, y)
-            text.textOut(cell)
-            text.setHorizScale(100)
-            return
-        text.setTextOrigin(left + room - width, y)
-        text.textOut(cell)
+    def _stripes(self, top: float, bottom: float) -> None:
+        """Draw every second row's ground: all of them are the dashes of one broad line."""
+        canvas, middle = self._canvas, self._left + self._width / 2
+        canvas.setStrokeColor(STRIPE)
+        canvas.setLineWidth(self._width)
+        canvas.setDash([self._layout.leading])
+        canvas.line(middle, top, middle, bottom)
+        canvas.setDash()
 
-    def _text(self, text: Any, cell: str, left: float, y: float, room: float) -> None:
-        if not cell:
-            return
-        size = self._layout.size
-        cell = self._typesetter.fit(cell, self._typesetter.regular, size, room)
-        text.setTextOrigin(left, y)
-        if self._typesetter.is_plain(cell):
-            text.textOut(cell)
-            return
-        self._typesetter.draw(text, cell, self._typesetter.regular, size)
-        text.setFont(REGULAR, size, self._layout.leading)
+    def _rule(self, y: float, color: HexColor) -> None:
+        self._canvas.setStrokeColor(color)
+        self._canvas.setLineWidth(0.6)
+        self._canvas.line(self._left, y, self._left + self._width, y)
 
-    def _header_lines(self, column: Column, width: float) -> list[str]:
-        label = self._typesetter.clean(column.label)
-        return self._typesetter.wrap(
-            label, self._typesetter.bold, self._layout.size, width - 2 * PADDING, _HEADER_LINES
-        )
+    def _write(self, text: TextOperators, index: int, lines: Sequence[str], baseline: float, *, right: bool) -> None:
+        left = self._lefts[index] + PADDING
+        shown = text.right(lines, left, baseline, self._room(index)) if right else text.left(lines, left, baseline)
+        self._canvas.addLiteral(shown)
+
+    def _room(self, index: int) -> float:
+        return self._layout.widths[index] - 2 * PADDING
+
+    def _baseline(self, top: float) -> float:
+        return top - self._layout.leading + self._layout.size * 0.45
 
 
-def _natural(column: Column, cells: list[str], size: float, typesetter: Typesetter) -> float:
-    label = typesetter.clean(column.label)
-    words = [typesetter.bold.width(word, size) for word in label.split()]
-    widest = max((typesetter.regular.width(cell, size) for cell in _longest(cells)), default=0.0)
-    if not column.is_number:
-        widest = min(widest, _MAXIMUM_TEXT)
-    return max(widest, max(words, default=0.0), typesetter.bold.width(label, size) / 2) + 2 * PADDING + 2
-
-
-def _longest(cells: list[str]) -> list[str]:
-    return sorted(cells, key=len, reverse=True)[:40]
+def total_row(columns: Sequence[Column], totals: Mapping[int, str]) -> dict[int, str]:
+    """Return the cells of the row of totals: its name stands in the first column that has none, or before its sum."""
+    if not totals:
+        return {}
+    named = next((index for index in range(len(columns)) if index not in totals), 0)
+    return {**totals, named: f"{TOTAL} {totals.get(named, '')}".rstrip()}
 
 
 def _squeezed(natural: Sequence[float], floors: Sequence[float], width: float) -> tuple[float, ...]:
@@ -178,26 +195,3 @@ def _squeezed(natural: Sequence[float], floors: Sequence[float], width: float) -
     over = sum(natural) - width
     give = sum(natural) - sum(floors)
     return tuple(full - (full - floor) * over / give for full, floor in zip(natural, floors, strict=True))
-
-
-def _formatter(column: Column) -> Callable[[Any], str]:
-    places = column.decimals
-    if column.kind == "date":
-        return lambda value: f"{value:%Y-%m-%d}" if value.year >= 1000 else value.isoformat()[:10]
-    if column.kind == "datetime":
-        return lambda value: value.isoformat(sep=" ", timespec="seconds")
-    if column.kind == "percent":
-        return lambda value: f"{value * 100:,.{places}f}%"
-    if column.is_number:
-        return lambda value: f"{value:,.{places}f}"
-    return _plain
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Decimal | int | datetime.time):
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
-    return str(value)

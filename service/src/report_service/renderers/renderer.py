@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from io import BufferedIOBase
 from typing import Protocol
 
 import pyarrow as pa
 
-from report_service.catalogue import Chart, ColumnKind, Definition
+from report_service.catalogue import SUMMED, Chart, ColumnKind, Definition
 from report_service.parameters import Value
 from report_service.requests import Request
 
@@ -23,6 +23,7 @@ class Column:
     label: str
     kind: ColumnKind
     decimals: int
+    total: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -59,12 +60,15 @@ class Renderer(Protocol):
     """Writes one file format."""
 
     extension: str
-    media_type: str
+
+    @property
+    def media_type(self) -> str:
+        """The file's type, for S3 and for the e-mail that it is attached to."""
 
     def write(
-        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], path: Path
+        self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], file: BufferedIOBase
     ) -> int:
-        """Write all batches to `path` and return the number of rows."""
+        """Write all batches to `file`, which cannot seek, and return the number of rows."""
 
 
 def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
@@ -78,7 +82,8 @@ def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
         kind = wanted if wanted in _FITTING[natural] else natural
         label = (declared and declared.label) or field.name.replace("_", " ").capitalize()
         decimals = declared.decimals if declared and declared.decimals is not None else _decimals(kind, field.type)
-        columns.append(Column(field.name, label, kind, decimals))
+        total = bool(declared and declared.total) and kind in SUMMED
+        columns.append(Column(field.name, label, kind, decimals, total))
     return columns
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query
+from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.responses import PlainTextResponse
+from fastapi.routing import APIRoute
 from fastapi_swagger import patch_fastapi
+from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
 from report_service.catalogue import Catalogue
 from report_service.errors import ErrorCode, KeyTakenError, RequestError
 from report_service.parameters import check_parameters
-from report_service.queue.report_queue import ReportQueue
 from report_service.queue.rows import Job, NewJob
-from report_service.recipients import check_recipients
+from report_service.recipients import RecipientRules
 from report_service.requests import check_format
 from report_service.web import prometheus
-from report_service.web.guard import BodyLimit, TokenGuard
+from report_service.web.document import document
+from report_service.web.guard import BodyLimit, Places, TokenGuard, bearer, timed_route
 from report_service.web.models import (
     Health,
     JobAccepted,
@@ -33,18 +35,31 @@ from report_service.web.models import (
     job_status,
     utc,
 )
-from report_service.web.problems import RESPONSES, install
+from report_service.web.problems import install, responses
 from report_service.web.readiness import Readiness
-from report_service.web.tokens import Tokens
+from report_service.web.submissions import OpenQueue, Submissions
 
-OpenQueue = Callable[[], AbstractContextManager[ReportQueue]]
 _USUAL_DURATION = datetime.timedelta(minutes=5)  # with a worker that must be woken first
+
+_LINK: dict[str, Any] = {"parameters": {"job_id": "$response.body#/job_id"}}
 
 
 def make_app(
-    *, catalogue: Catalogue, open_queue: OpenQueue, environment: str, bucket: str, tokens: Tokens, body_bytes: int
+    *,
+    catalogue: Catalogue,
+    rules: RecipientRules,
+    open_queue: OpenQueue,
+    environment: str,
+    bucket: str,
+    guard: TokenGuard,
+    body_bytes: int,
+    connections: int = 4,
+    answer_seconds: float = 25,
 ) -> FastAPI:
-    """Return the application; `open_queue` lends a queue for one request."""
+    """Return the application; `open_queue` lends a queue for one request, which takes `answer_seconds` at the most.
+
+    It is asked for `connections` at once; a fifth of its time a request may wait for that.
+    """
     app = FastAPI(
         title="Snowgate report service",
         version="1",
@@ -52,48 +67,59 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # behind a load balancer to http://, and the caller's token with it
     )
     patch_fastapi(app, redirect_from_root_to_docs=False)
     app.add_middleware(BodyLimit, limit=body_bytes)
     install(app)
-    _open_routes(app, open_queue, environment)
-    _job_routes(app, catalogue, open_queue, bucket, [Depends(TokenGuard(tokens))])
+    app.include_router(_open_routes(timed_route(answer_seconds), open_queue, environment))
+    submissions = Submissions(open_queue, answer_seconds=answer_seconds)
+    app.include_router(_submit_route(timed_route(answer_seconds, guard), catalogue, rules, submissions, bucket))
+    guarded = timed_route(answer_seconds, guard, Places(connections, seconds=answer_seconds / 5))
+    app.include_router(_job_routes(guarded, open_queue))
+    document(app, catalogue, rules)
     return app
 
 
-def _open_routes(app: FastAPI, open_queue: OpenQueue, environment: str) -> None:
+def _open_routes(kind: type[APIRoute], open_queue: OpenQueue, environment: str) -> APIRouter:
+    router = APIRouter(tags=["operations"], route_class=kind, responses=responses(413))
     readiness = Readiness(open_queue)
 
     # Not in a thread of the pool: requests that wait for Snowflake may have them all, and the load balancer asks this.
-    @app.get("/health", tags=["operations"])
+    @router.get("/health")
     async def health() -> Health:
         """Tell that the process answers."""
         return Health(environment=environment, timestamp=datetime.datetime.now(datetime.UTC))
 
-    @app.get("/ready", tags=["operations"], responses={503: RESPONSES[503]})
+    @router.get("/ready", responses=responses(503))
     def ready() -> Ready:
         """Tell that the queue in Snowflake answers."""
         readiness.check()
         return Ready()
 
+    return router
 
-def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucket: str, guards: list[Any]) -> None:
-    guarded: dict[str, Any] = {"dependencies": guards, "responses": RESPONSES}
-    unknown: dict[str, Any] = guarded | {"responses": {**RESPONSES, 404: RESPONSES[422]}}
 
-    @app.post(
-        "/process-job",
-        status_code=202,
-        tags=["jobs"],
-        **(guarded | {"responses": {**RESPONSES, 409: RESPONSES[422]}}),
+def _guarded(kind: type[APIRoute]) -> APIRouter:
+    # The kind of route asks for the token; what it depends on here only tells the OpenAPI document so.
+    return APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 413, 429, 503))
+
+
+def _submit_route(
+    kind: type[APIRoute], catalogue: Catalogue, rules: RecipientRules, submissions: Submissions, bucket: str
+) -> APIRouter:
+    router = _guarded(kind)
+    links = {name: _LINK | {"operationId": name} for name in ("status", "cancel")}
+
+    @router.post(
+        "/process-job", status_code=202, tags=["jobs"], responses={202: {"links": links}, **responses(400, 409, 422)}
     )
-    def process_job(request: JobRequest) -> JobAccepted:
+    async def process_job(request: JobRequest) -> JobAccepted:
         """Ask for a report; wrong input, and the job_id of another request (409), are refused: nothing is written."""
-        wanted = _new_job(request, catalogue)
+        wanted = _new_job(request, catalogue, rules)
         try:
-            with open_queue() as queue:
-                job, new = queue.submit(wanted)
+            job, new = await asyncio.wrap_future(submissions.put(wanted))
         except KeyTakenError as error:
             differing = " and ".join(error.columns)
             raise HTTPException(
@@ -101,23 +127,25 @@ def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucke
             ) from None
         return _accepted(job, new, bucket)
 
-    @app.get("/job/{job_id}/status", tags=["jobs"], **unknown)
+    return router
+
+
+def _job_routes(kind: type[APIRoute], open_queue: OpenQueue) -> APIRouter:
+    router = _guarded(kind)
+
+    @router.get("/job/{job_id}/status", tags=["jobs"], responses=responses(404, 422))
     def status(job_id: JobId) -> JobStatus:
         """Tell where a job stands; a row without a job_id of its own goes by its CONFIG_ID."""
         with open_queue() as queue:
             return job_status(_found(queue.job(job_id), job_id))
 
-    @app.get("/jobs", tags=["jobs"], **guarded)
-    def jobs(limit: Annotated[int, Query(ge=1, le=500)] = 50, status: Status | None = None) -> Jobs:
+    @router.get("/jobs", tags=["jobs"], responses=responses(422))
+    def jobs(limit: Annotated[int, Query(ge=1, le=500)] = 50, status: Status | SkipJsonSchema[None] = None) -> Jobs:
         """List the newest jobs, of one status if it is given."""
         with open_queue() as queue:
             return Jobs(jobs=[job_status(job) for job in queue.jobs(limit, status)])
 
-    @app.post(
-        "/job/{job_id}/cancel",
-        tags=["jobs"],
-        **(unknown | {"responses": {**unknown["responses"], 409: RESPONSES[422]}}),
-    )
+    @router.post("/job/{job_id}/cancel", tags=["jobs"], responses=responses(404, 409, 422))
     def cancel(job_id: JobId) -> JobStatus:
         """Cancel a job that has not ended; one that has is left as it is (409)."""
         with open_queue() as queue:
@@ -128,19 +156,21 @@ def _job_routes(app: FastAPI, catalogue: Catalogue, open_queue: OpenQueue, bucke
             raise HTTPException(409, f"Job {job_id} is {job.status} and can no longer be cancelled.")
         return job_status(job)
 
-    @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse, **guarded)
+    @router.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
     def metrics() -> str:
         """Return the figures of the queue in Prometheus' text format."""
         with open_queue() as queue:
             return prometheus.text(queue.counts(), queue.demand(), queue.metrics())
 
+    return router
 
-def _new_job(request: JobRequest, catalogue: Catalogue) -> NewJob:
+
+def _new_job(request: JobRequest, catalogue: Catalogue, rules: RecipientRules) -> NewJob:
     """Check a request as the worker would, so that the caller hears at once what is wrong."""
     report = catalogue.find(request.job_type)
     data = _by_name(request.input_data)
     output = check_format(data.pop("format", None), report)
-    recipients = check_recipients(data.pop("recipients", None))
+    recipients = rules.check(data.pop("recipients", None))
     check_parameters(report.definition.parameters, data, report.name)
     listed = [{"channel": recipient.channel, "to": recipient.address} for recipient in recipients]
     return NewJob(request.job_id, report.name, output.value, request.source, data, listed)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from report_service.queue.rows import Job
 
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$", examples=["sales-2026-11"])]
+_TIME = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _text_of_a_time(given: Any) -> Any:
+    """Refuse numbers, and digits alone: Pydantic would take them for seconds since 1970."""
+    if given is None or (isinstance(given, str) and _TIME.match(given)):
+        return given
+    raise ValueError("a time as in 2026-11-21T06:00:00Z is allowed")
+
+
 Status = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
 
 
@@ -25,7 +36,9 @@ class JobRequest(BaseModel):
         description="The report's parameters; format (PDF if absent) and recipients beside them.",
         examples=[{"start_date": "1997-01-01", "end_date": "1997-12-31", "format": "PDF"}],
     )
-    timestamp: datetime.datetime | None = Field(default=None, description="When the caller made the request.")
+    timestamp: Annotated[datetime.datetime | None, BeforeValidator(_text_of_a_time)] = Field(
+        default=None, description="When the caller made the request."
+    )
     source: str = Field(default="HTTP", min_length=1, max_length=100)
 
 

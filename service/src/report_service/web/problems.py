@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -14,19 +15,46 @@ from starlette.exceptions import HTTPException
 
 from report_service import log
 from report_service.errors import RequestError, encodable
+from report_service.login import LoginError
+from report_service.warehouse import BusyError, TransactionTooLongError
 from report_service.web.models import Problem
+from report_service.web.tokens import NotReadError
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (401, 413, 422, 503)
+MEDIA_TYPE = "application/problem+json"
+
+# What an answer of a status has beside its body.
+_HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": "1"},  # a bucket gains at least one request a second
+    503: {"Retry-After": "5"},
+}
+_UNAVAILABLE = {
+    SnowflakeError: "Snowflake does not answer as it should; try again later.",
+    TransactionTooLongError: "Snowflake took too long; nothing was written, try again later.",
+    LoginError: "The login to Snowflake cannot be used; try again later.",
+    ClientError: "A secret that is needed cannot be read; try again later.",
+    BotoCoreError: "A secret that is needed cannot be read; try again later.",
+    NotReadError: "The tokens cannot be read; try again later.",
+    BusyError: "All sessions to Snowflake are taken; try again later.",
 }
 
 
-def problem(status: int, detail: str, **more: str | None) -> JSONResponse:
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return these errors as a route's `responses`."""
+    return {status: _response(status) for status in statuses}
+
+
+def _response(status: int) -> dict[str, Any]:
+    headers = {name: {"schema": {"const": value}, "required": True} for name, value in _HEADERS.get(status, {}).items()}
+    return {"model": Problem} | ({"headers": headers} if headers else {})
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: str | None) -> JSONResponse:
     """Return an error response."""
     texts = {name: encodable(text) for name, text in (more | {"detail": detail}).items() if text is not None}
     body = Problem(title=HTTPStatus(status).phrase, status=status, **texts).model_dump(exclude_none=True)
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    headers = {**_HEADERS.get(status, {}), **(headers or {})}
+    return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -44,20 +72,20 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail))
+        return problem(error.status_code, str(error.detail), error.headers)
 
-    @app.exception_handler(SnowflakeError)
-    async def _snowflake(request: Request, error: SnowflakeError) -> JSONResponse:
-        log.error("web.snowflake_failed", error, path=request.url.path)
-        return problem(503, "Snowflake does not answer as it should; try again later.")
-
-    @app.exception_handler(ClientError)
-    @app.exception_handler(BotoCoreError)
-    async def _aws(request: Request, error: Exception) -> JSONResponse:
-        log.error("web.aws_failed", error, path=request.url.path)
-        return problem(503, "A secret that is needed cannot be read; try again later.")
+    for kind, detail in _UNAVAILABLE.items():
+        app.add_exception_handler(kind, _unavailable(detail))
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("web.internal_error", error, path=request.url.path)
         return problem(500, "Something went wrong here; the log says what.")
+
+
+def _unavailable(detail: str) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        log.error("web.unavailable", error, path=request.url.path)
+        return problem(503, detail)
+
+    return answer

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import hashlib
 import hmac
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from anyio import CapacityLimiter, to_thread
 from botocore.exceptions import BotoCoreError, ClientError
 
 from report_service import log
@@ -17,12 +18,17 @@ from report_service import log
 OLD_TOKEN = datetime.timedelta(hours=24)  # after a rotation, callers have this long to take the new one
 READ_AGAIN_SECONDS = 300.0  # a token that was withdrawn is refused after this time at the latest
 PAUSE_SECONDS = 1.0  # between two readings, however many wrong tokens come
+WAIT_SECONDS = 5.0  # for a reading; after that a token that was right before still is, and of others nobody can tell
+
+
+class NotReadError(Exception):
+    """Whether a token is right cannot be told, because Secrets Manager takes too long."""
 
 
 class Tokens(Protocol):
     """Who knows which tokens are right."""
 
-    def accepts(self, token: str) -> bool:
+    async def accepts(self, token: str) -> bool:
         """Tell whether a token is right, in a time that does not depend on it."""
 
 
@@ -32,7 +38,7 @@ class FixedToken:
     def __init__(self, token: str) -> None:
         self._digest = _digest(token)
 
-    def accepts(self, token: str) -> bool:
+    async def accepts(self, token: str) -> bool:
         """Tell whether it is that one."""
         return hmac.compare_digest(_digest(token), self._digest)
 
@@ -41,7 +47,8 @@ class TokenSecret:
     """The token of a secret in Secrets Manager, read when the first caller comes.
 
     Right are AWSCURRENT, AWSPENDING (a rotation tells callers the new token before it is current) and, for 24 hours
-    after it was replaced, AWSPREVIOUS. A token that is not known has the secret read again, once a second at most.
+    after it was replaced, AWSPREVIOUS. A token that is not known has the secret read again, once a second at most, by
+    one thread for all: however many wrong tokens wait for it, those that are known do not.
     """
 
     def __init__(
@@ -50,24 +57,25 @@ class TokenSecret:
         secrets_manager: Any,
         *,
         now: Callable[[], float] = time.time,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._secret_arn = secret_arn
         self._secrets_manager = secrets_manager
-        self._now = now
+        self._now, self._wait_seconds = now, wait_seconds
         self._until: dict[bytes, float] = {}  # a token's digest, and the moment up to which it is right
-        self._read_at: float | None = None  # the last try, successful or not
+        self._read_at: float | None = None  # when the last try began, successful or not
         self._failure: Exception | None = None  # why there is nothing to go on with
-        self._reading = threading.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
-    def accepts(self, token: str) -> bool:
-        """Tell whether the secret holds it; raises AWS's error if the secret could never be read."""
+    async def accepts(self, token: str) -> bool:
+        """Tell whether the secret holds it; raises AWS's error if the secret could never be read, or NotReadError."""
         digest = _digest(token)
         if self._age() >= READ_AGAIN_SECONDS:
-            self._read()
+            await self._read()
         if self._is_right(digest):
             return True
-        if self._age() >= PAUSE_SECONDS:
-            self._read()
+        if not await self._read():
+            raise NotReadError(f"Secrets Manager gave no answer within {self._wait_seconds:g} s.")
         if self._failure:
             raise self._failure
         return self._is_right(digest)
@@ -80,17 +88,25 @@ class TokenSecret:
     def _age(self) -> float:
         return float("inf") if self._read_at is None else self._now() - self._read_at
 
-    def _read(self) -> None:
-        with self._reading:
-            if self._age() < PAUSE_SECONDS:  # another request has read it meanwhile
-                return
-            try:
-                self._until, self._failure = self._versions(), None
-            except (BotoCoreError, ClientError) as error:
-                # Whoever waited for this try hears of it too, and does not wait for a try of its own.
-                self._failure = None if self._until else error
-                log.error("web.token_not_read", error)
+    async def _read(self) -> bool:
+        """Wait for the reading under way, or a new one if the last began long enough ago; tell whether it has ended."""
+        if (self._reading is None or self._reading.done()) and self._age() >= PAUSE_SECONDS:
             self._read_at = self._now()
+            self._reading = asyncio.create_task(self._read_versions())
+        if self._reading is None or self._reading.done():
+            return True
+        ended, _ = await asyncio.wait([self._reading], timeout=self._wait_seconds)
+        return bool(ended)
+
+    async def _read_versions(self) -> None:
+        try:
+            # Not of the routes' threads: those may all wait for Snowflake.
+            self._until = await to_thread.run_sync(self._versions, limiter=CapacityLimiter(1))
+            self._failure = None
+        except (BotoCoreError, ClientError) as error:
+            # Whoever waited for this try hears of it too, and does not wait for a try of its own.
+            self._failure = None if self._until else error
+            log.error("web.token_not_read", error)
 
     def _versions(self) -> dict[bytes, float]:
         # In the order in which a rotation moves a token on, so that none is missed that moves meanwhile.
