@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -26,10 +25,10 @@ from pathlib import Path
 import httpx
 
 from bench.measure import ROOT, Measurement, percentile
-from local.cloud.accounts import OPERATOR
 from report_service.queue import ReportQueue
 from report_service.queue.rows import NewJob
 from tests.local.cloud_server import cloud_server
+from tests.service.fleet import container_environment
 from tests.service.snowflake_account import SnowflakeAccount, generate_sample, snowflake_account
 
 RATE, SECONDS = 50, 30
@@ -164,19 +163,10 @@ def _stage(folder: Path) -> Iterator[tuple[SnowflakeAccount, int]]:
         snowflake_account(folder / "snowflake", folder / "sample") as account,
         cloud_server(folder / "cloud") as cloud,
     ):
-        secret = cloud.client("secretsmanager").create_secret(Name="door", SecretString=json.dumps(account.secret()))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": cloud.endpoint,
-            "AWS_CA_BUNDLE": str(cloud.bundle),
-            "AWS_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": OPERATOR.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": OPERATOR.secret_access_key,
-            "SNOWFLAKE_SECRET_ARN": secret["ARN"],
-            "REPORT_BUCKET": "bench",
+        environment = container_environment(cloud, account, "door") | {
             "PORT": str(port),
             "WEB_HOST": "127.0.0.1",
             "WEB_CONNECTIONS": str(SESSIONS),

@@ -7,7 +7,6 @@ process is busy all the time.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,9 +21,9 @@ from typing import Any
 import psutil
 
 from bench.measure import Measurement
-from local.cloud.accounts import OPERATOR
 from tests import sql_lint
 from tests.local.cloud_server import CloudServer, cloud_server
+from tests.service.fleet import container_environment
 from tests.service.snowflake_account import SnowflakeAccount, generate_sample, snowflake_account
 
 REPORTS, WORKERS, ONE_BY_ONE = 10_000, (1, 2, 4), 30
@@ -86,17 +85,7 @@ class Stage:
         # Another user than the workers', so that its own looks are not counted.
         self._cursor: Any = account.administrator.cursor()
         self._cursor.execute(f"USE SCHEMA {sql_lint.NAMES['database']}.{sql_lint.NAMES['config_schema']}")
-        secret = cloud.client("secretsmanager").create_secret(Name=BUCKET, SecretString=json.dumps(account.secret()))
-        cloud.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        self._environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": cloud.endpoint,
-            "AWS_CA_BUNDLE": str(cloud.bundle),
-            "AWS_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": OPERATOR.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": OPERATOR.secret_access_key,
-            "SNOWFLAKE_SECRET_ARN": secret["ARN"],
-            "REPORT_BUCKET": BUCKET,
+        self._environment = container_environment(cloud, account, BUCKET) | {
             "REPORTS_DIRECTORY": str(_catalogue(folder)),
             "IDLE_SECONDS": "3600",
         }

@@ -27,23 +27,19 @@ class Fleet:
         self.folder = folder
         self.processes: list[WorkerProcess] = []
         self.logs: list[Path] = []
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": cloud.endpoint,
-            "AWS_CA_BUNDLE": str(cloud.bundle),
-            "AWS_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": OPERATOR.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": OPERATOR.secret_access_key,
-            "SNOWFLAKE_SECRET_ARN": _secret(cloud, f"fleet-{bucket}", account.secret()),
-            "REPORT_BUCKET": _bucket(cloud, bucket),
-            "MAIL_SENDER": "reports@example.com",
-            "REPORTS_PER_TASK": "5",
-            "POLL_SECONDS": "0.3",
-            "LEASE_SECONDS": "6",
-            "DELIVERY_LEASE_SECONDS": "6",
-            "STOP_SECONDS": "10",
-            "TMPDIR": str(folder),
-        } | changes
+        self.environment = (
+            container_environment(cloud, account, bucket)
+            | {
+                "MAIL_SENDER": "reports@example.com",
+                "REPORTS_PER_TASK": "5",
+                "POLL_SECONDS": "0.3",
+                "LEASE_SECONDS": "6",
+                "DELIVERY_LEASE_SECONDS": "6",
+                "STOP_SECONDS": "10",
+                "TMPDIR": str(folder),
+            }
+            | changes
+        )
 
     def start(self, **changes: Any) -> WorkerProcess:
         """Start one more; returns its process."""
@@ -79,6 +75,26 @@ class Fleet:
     def tracebacks(self) -> list[str]:
         """The logs that hold one."""
         return [log.name for log in self.logs if "Traceback" in log.read_text()]
+
+
+def container_environment(cloud: Any, account: Any, bucket: str) -> dict[str, str]:
+    """What any process of the service is given: the way to both stand-ins, its login's secret, and a bucket."""
+    return cloud_environment(cloud) | {
+        "SNOWFLAKE_SECRET_ARN": _secret(cloud, f"login-{bucket}", account.secret()),
+        "REPORT_BUCKET": _bucket(cloud, bucket),
+    }
+
+
+def cloud_environment(cloud: Any) -> dict[str, str]:
+    """The way to the AWS stand-in."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "AWS_CA_BUNDLE": str(cloud.bundle),
+        "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": OPERATOR.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": OPERATOR.secret_access_key,
+    }
 
 
 def _secret(cloud: Any, name: str, value: Any) -> str:

@@ -23,10 +23,10 @@ from contextlib import contextmanager
 
 import hypothesis
 import snowflake.connector
+from fleet import container_environment
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 
-from local.cloud.accounts import OPERATOR
 from report_service.queue import statements
 from tests import sql_lint
 
@@ -323,18 +323,7 @@ def service(role, cloud, account, folder, **changes):
 def process(role, cloud, account, folder, **changes):
     """A process of the service, which must end as it should; its log is in its file `log`."""
     log = folder / f"{role}.log"
-    secret = cloud.client("secretsmanager").create_secret(
-        Name=f"fuzz-{time.time_ns()}", SecretString=json.dumps(account.secret())
-    )
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": cloud.endpoint,
-        "AWS_CA_BUNDLE": str(cloud.bundle),
-        "AWS_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": OPERATOR.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": OPERATOR.secret_access_key,
-        "SNOWFLAKE_SECRET_ARN": secret["ARN"],
-        "REPORT_BUCKET": "fuzz",
+    environment = container_environment(cloud, account, "fuzz") | {
         "HEALTH_FILE": str(folder / f"{role}.alive"),
         "TMPDIR": str(folder),
         "LOG_LEVEL": "DEBUG",  # at which the log has tracebacks

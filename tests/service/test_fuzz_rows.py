@@ -39,7 +39,6 @@ def mailbox():
 
 def test_every_row_ends_with_a_reason(cloud, snowflake_account, catalogue, mailbox, tmp_path):
     snowflake_account.empty_tables()
-    cloud.client("s3").create_bucket(Bucket="fuzz", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     administrator = fuzzing.Administrator(snowflake_account)
     asked = fuzzing.examples(SHORT)
     started = time.monotonic()

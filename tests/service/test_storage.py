@@ -9,8 +9,8 @@ import time
 import pytest
 from botocore.config import Config
 from faulty_proxy import FaultyProxy
+from fleet import cloud_environment
 
-from local.cloud.accounts import OPERATOR
 from report_service import storage
 from report_service.errors import ErrorCode, ReportError
 from report_service.storage import Storage
@@ -137,12 +137,9 @@ with Storage(client("s3"), sys.argv[1]).writing("reports/killed.csv", media_type
 
 def test_a_worker_that_is_killed_in_the_middle_of_an_upload_leaves_no_file(cloud, s3):
     """What is left of it are parts; the bucket's lifecycle removes them within a day (tests/library)."""
-    environment = {
-        "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": cloud.endpoint, "AWS_CA_BUNDLE": str(cloud.bundle),
-        "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": OPERATOR.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": OPERATOR.secret_access_key,
-    }  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-c", KILLED, BUCKET], env=environment, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, BUCKET], env=cloud_environment(cloud), stdout=subprocess.PIPE
+    )
     until = time.monotonic() + 30
     while not left_over(s3)[1] and time.monotonic() < until:
         process.stdout.readline()

@@ -41,6 +41,19 @@ def away():
     yield
 
 
+def hanging():
+    """A queue that hangs, and the event that lets it go."""
+    let_go = threading.Event()
+
+    @contextmanager
+    def hang():
+        let_go.wait(20)
+        raise OperationalError("Snowflake is away")
+        yield
+
+    return hang, let_go
+
+
 @pytest.fixture
 def make(catalogue, warehouse):
     @contextmanager
@@ -102,14 +115,7 @@ def test_callers_without_a_token_cost_one_look_at_snowflake_for_a_while(warehous
 
 
 def test_nobody_waits_for_a_look_that_hangs(make):
-    let_go = threading.Event()
-
-    @contextmanager
-    def hang():
-        let_go.wait(20)
-        raise OperationalError("Snowflake is away")
-        yield
-
+    hang, let_go = hanging()
     client = make(hang)
     with client, ThreadPoolExecutor(60) as pool:  # more than the server has threads
         try:
@@ -403,14 +409,7 @@ def test_what_fails_in_snowflake_is_a_503_without_its_words(make, error, method,
 
 
 def test_a_request_that_hangs_is_a_503_when_its_time_is_up(make):
-    let_go = threading.Event()
-
-    @contextmanager
-    def hang():
-        let_go.wait(20)
-        raise OperationalError("Snowflake is away")
-        yield
-
+    hang, let_go = hanging()
     with make(hang, answer_seconds=0.5) as client, ThreadPoolExecutor(60) as pool:  # more than the server has threads
         try:
             asked = [pool.submit(client.post, "/process-job", json=JOB) for _ in range(60)]
