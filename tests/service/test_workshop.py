@@ -11,14 +11,17 @@ import time
 from decimal import Decimal
 
 import openpyxl
+import pyarrow as pa
 import pypdfium2
 import pytest
 from service_rows import insert, row
 
 from report_service.attempt import Attempt
 from report_service.catalogue import OutputFormat, load_catalogue
+from report_service.errors import ReportError
 from report_service.heartbeat import Heartbeat
 from report_service.queue import ReportQueue
+from report_service.results import _check_years
 from report_service.storage import Storage
 from report_service.workshop import Workshop
 
@@ -356,6 +359,14 @@ def test_a_report_beyond_its_seconds_is_ended_with_its_query(snowflake_account, 
         thread.join(10)
     assert (outcomes[0].status, outcomes[0].error_code) == ("FAILED", "TOO_SLOW")
     assert "more than 1 s" in outcomes[0].error_message
+
+
+def test_a_date_beyond_the_calendar_is_refused_by_the_name_of_its_column():
+    year_10_000 = pa.table({"GOOD": [None, datetime.date.max], "DAY": pa.array([0, 3_000_000], pa.date32())})
+    with pytest.raises(ReportError, match="Column DAY of a holds a date outside of the years 1 to 9999"):
+        _check_years(year_10_000, "a")
+    _check_years(pa.table({"DAY": [datetime.date.min, None, datetime.date.max]}), "a")
+    _check_years(pa.table({"DAY": pa.array([None], pa.date32())}), "a")
 
 
 def test_two_columns_of_one_name_are_refused_by_it(warehouse, queue, tmp_path, s3):

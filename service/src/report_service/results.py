@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service.errors import ErrorCode, ReportError
 from report_service.requests import Request
 from report_service.warehouse import Warehouse, session_is_gone
 
+_FIRST_DAY, _LAST_DAY = (
+    (day - datetime.date(1970, 1, 1)).days for day in (datetime.date.min, datetime.date.max)
+)  # as Arrow counts
 _BATCH_ROWS = 10_000  # what a renderer turns into Python values at a time
 
 
@@ -53,7 +58,22 @@ def _batches(
         count += table.num_rows
         if count > limit:
             raise ReportError(ErrorCode.TOO_MANY_ROWS, _too_many(request, limit), retry=False)
+        _check_years(table, request.report.name)
         yield from table.cast(schema).to_batches(max_chunksize=_BATCH_ROWS)
+
+
+def _check_years(table: pa.Table, report: str) -> None:
+    """Refuse a date that no calendar of a reader has: Snowflake computes beyond the years that it documents."""
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        if not pa.types.is_date32(column.type):
+            continue
+        bounds = pc.min_max(column.cast(pa.int32())).as_py()
+        if bounds["min"] is not None and not _FIRST_DAY <= bounds["min"] <= bounds["max"] <= _LAST_DAY:
+            raise ReportError(
+                ErrorCode.QUERY_FAILED,
+                f"Column {name} of {report} holds a date outside of the years 1 to 9999; query.sql must leave it out.",
+                retry=False,
+            )
 
 
 def _too_many(request: Request, limit: int) -> str:
