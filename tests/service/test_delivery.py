@@ -57,6 +57,7 @@ def deliver(catalogue, s3, ledger):
         channels = {"email": EmailChannel(ses, sender=sender)} | (channels or {})
         limits = {"rules": rules, "attachment_bytes": attachment_bytes, "links": links}
         delivery = Delivery(catalogue, Storage(s3, BUCKET), channels, **limits)
+        delivery.give_up_lost(ledger)
         token, dues = ledger.claim(50)
         for _, group in itertools.groupby(dues, key=lambda due: due.config_id):
             delivery.deliver(ledger, token, list(group), **options)
@@ -533,6 +534,18 @@ def test_whoever_asked_is_told_whom_the_report_did_not_reach_once(warehouse, fin
     assert "email b@example.com: FAILED, SEND_FAILED: SES did not take the message" in texts[-1]
     assert "email c@example.com: FAILED" in texts[-1]
     assert "a@example.com" not in texts[-1]
+
+
+def test_whoever_asked_is_told_once_of_what_a_dead_worker_was_sending(warehouse, finished, deliver, cloud, ledger):
+    finished("a", "b", REQUESTED_BY="asker@example.com")
+    token, dues = ledger.claim(50)
+    assert all(ledger.sending(due, token) for due in dues)
+    warehouse.change("UPDATE REPORT_DELIVERY SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE())")
+    client = answering(cloud, lambda _: None)
+    assert deliver(client) == 1
+    assert deliver(client) == 0
+    assert client.sent == ["asker@example.com"]
+    assert [entry[1] for entry in ledger_rows(warehouse)] == ["UNCERTAIN", "UNCERTAIN", "SENT"]
 
 
 def test_a_notice_that_fails_makes_no_other(warehouse, finished, deliver, cloud):

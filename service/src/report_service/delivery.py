@@ -54,6 +54,12 @@ class Delivery:
         self._attachment_bytes = attachment_bytes
         self._links = links
 
+    def give_up_lost(self, ledger: DeliveryLedger) -> None:
+        """Say of what dead workers were sending that nobody knows, in the ledger and to whoever asked for it."""
+        for config_id, requested_by in ledger.give_up_lost():
+            if requester := self._rules.requester(requested_by):
+                ledger.tell_requester(config_id, requester.channel, requester.address)
+
     def deliver(
         self, ledger: DeliveryLedger, token: str, dues: Sequence[Due], *, stopping: Callable[[], bool] = lambda: False
     ) -> None:

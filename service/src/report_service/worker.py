@@ -268,6 +268,7 @@ class Worker:
     def _take_deliveries(self) -> bool:
         self._recipients_wait = False  # before the claim: what is entered meanwhile counts
         try:
+            self._delivery.give_up_lost(self._ledger)
             token, dues = self._ledger.claim(_DELIVERIES)
         except BaseException:
             self._recipients_wait = True

@@ -26,10 +26,15 @@ class DeliveryLedger:
         self._actor = actor
         self._lease_seconds = lease_seconds
 
+    def give_up_lost(self) -> list[tuple[int, Any]]:
+        """Make UNCERTAIN what dead workers were sending; returns (CONFIG_ID, REQUESTED_BY) of those to be told."""
+        if not self._warehouse.change(statements.UNCERTAIN):
+            return []
+        return [(int(config_id), by) for config_id, by in self._warehouse.rows(statements.LOST_UNTOLD)]
+
     def claim(self, limit: int) -> tuple[str, list[Due]]:
         """Take up to `limit` deliveries that are due; returns the token that `sending` and `release` ask for."""
         token = str(uuid.uuid4())
-        self._warehouse.change(statements.UNCERTAIN)
         if not self._warehouse.change(statements.claim_deliveries(limit), (self._actor, token, self._lease_seconds)):
             return token, []
         return token, [_due(row) for row in self._warehouse.rows(statements.CLAIMED_DELIVERIES, (token,))]

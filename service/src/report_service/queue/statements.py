@@ -267,6 +267,14 @@ SET STATUS = 'UNCERTAIN', LEASE_UNTIL = NULL, ERROR_CODE = 'SENDER_LOST',
     ERROR_MESSAGE = 'Task ' || COALESCE(CLAIMED_BY, '(none)') || ' stopped while it sent this; it may have arrived.'
 WHERE STATUS = 'SENDING' AND COALESCE(LEASE_UNTIL <= SYSDATE(), TRUE)"""
 
+# Reports with such a recipient, of which nobody was told anything yet.
+LOST_UNTOLD = """
+SELECT DISTINCT C.CONFIG_ID, C.REQUESTED_BY
+FROM REPORT_DELIVERY AS D
+JOIN REPORT_CONFIG AS C ON C.CONFIG_ID = D.CONFIG_ID
+WHERE D.STATUS = 'UNCERTAIN' AND D.ERROR_CODE = 'SENDER_LOST' AND D.KIND <> 'FAILURE' AND D.CONFIG_ID NOT IN (
+    SELECT CONFIG_ID FROM REPORT_DELIVERY WHERE KIND = 'FAILURE' AND CONFIG_ID IS NOT NULL)"""
+
 # The alarm clock rings after a year at the latest: neither it nor Python knows every time that a row may hold.
 DEMAND = f"""
 SELECT PENDING, BUSY, LOST, DELIVERIES, {_time("OLDEST_DUE_AT")},
