@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from report_service.errors import ErrorCode, RequestError
 from report_service.parameters import Parameter
-from report_service.query_text import QueryText, parse_query
+from report_service.query_text import QueryText, parse_query, qualified_names
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 ColumnKind = Literal["text", "integer", "decimal", "money", "percent", "date", "datetime"]
@@ -239,6 +239,9 @@ def _check_query(definition: Definition, query: QueryText, toml: Path, sql: Path
             raise CatalogueError(f"{toml}: {key}: {sql.name} has no column {name}.")
     if f"{definition.source}.".upper() not in query.sql.upper():
         raise CatalogueError(f"{toml}: source: {sql.name} does not read {definition.source}.")
+    for name in qualified_names(query.sql):
+        if not f"{name}.".upper().startswith(f"{definition.source}.".upper()):
+            raise CatalogueError(f"{toml}: source: {sql.name} reads {name}, which is not in {definition.source}.")
 
 
 def _read(path: Path) -> str:

@@ -26,6 +26,12 @@ class QueryText:
         return tuple(parameters[name] for name in self.names)
 
 
+def qualified_names(sql: str) -> list[str]:
+    """Return every name of three parts in a statement, like DB.SCHEMA.TABLE, outside of texts and comments."""
+    pattern = rf"(?P<skipped>{_SKIPPED})|(?<![\w.$])(?P<name>[A-Za-z_][\w$]*\.[A-Za-z_][\w$]*\.[A-Za-z_][\w$]*)"
+    return [match["name"] for match in re.finditer(pattern, sql, re.DOTALL) if match["name"]]
+
+
 def parse_query(text: str) -> QueryText:
     """Read a query.sql; raises ValueError unless it is one SELECT or WITH without text substitution."""
     stripped = text.strip().removesuffix(";").strip()
