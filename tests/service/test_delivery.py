@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from faulty_proxy import FaultyProxy
 from service_rows import insert
+from snowflake.connector.errors import Error as SnowflakeError
 from snowflake.connector.errors import OperationalError
 
 from local.cloud.additions.mail import INBOX
@@ -209,6 +210,19 @@ def test_what_a_dead_worker_was_sending_is_uncertain_and_the_rest_goes_on(
     assert second[1] == "SENT"
     ledger.sent(dues[0], token)  # it was not dead, but slow
     assert ledger_rows(warehouse)[0][1:4] == ("SENT", 1, None)
+
+
+def test_a_dead_worker_that_holds_the_ledger_is_ended_by_whoever_waits_for_it(snowflake_account, finished, cloud):
+    finished("a")
+    with snowflake_account.warehouse("dead") as dead, snowflake_account.warehouse("two", lock_seconds=1) as session:
+        dead._run(lambda cursor: cursor.execute("UPDATE REPORT_DELIVERY SET ATTEMPTS = 1"))  # and no COMMIT
+        ledger = DeliveryLedger(session, actor="two", abandoned_seconds=3)
+        with pytest.raises(SnowflakeError, match="lock"):
+            ledger.claim(1)  # it may still be at work
+        time.sleep(2.5)
+        with pytest.raises(SnowflakeError, match="lock"):
+            ledger.claim(1)
+        assert len(ledger.claim(1)[1]) == 1
 
 
 def test_two_workers_never_send_to_the_same_recipient(snowflake_account, warehouse, finished, ledger):

@@ -221,7 +221,7 @@ class Worker:
             ready = demand.pending > demand.lost + demand.deliveries
             self._lost = demand.lost
             self._recipients_wait = self._recipients_wait or demand.deliveries > 0
-        took = self._take_deliveries() if self._recipients_wait else False
+        took = self._recipients_wait and self._take_deliveries_if_possible()
         room = self._room() if took else room
         if self._lost and (self._turn_of_lost or not ready):
             return self._take_lost() or took
@@ -264,6 +264,14 @@ class Worker:
         self._alone_until = time.monotonic() + _ALONE if claims else 0.0
         self._start(claims)
         return bool(claims)
+
+    def _take_deliveries_if_possible(self) -> bool:
+        """Claim deliveries; a ledger that fails keeps no report waiting."""
+        try:
+            return self._take_deliveries()
+        except SnowflakeError as error:
+            log.error("worker.deliveries_left", error)
+            return False
 
     def _take_deliveries(self) -> bool:
         self._recipients_wait = False  # before the claim: what is entered meanwhile counts

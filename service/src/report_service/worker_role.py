@@ -49,7 +49,12 @@ def run_worker(settings: WorkerSettings) -> None:
         return ReportQueue(warehouse, actor=name, lease_seconds=settings.lease_seconds)
 
     def ledger(warehouse: Warehouse) -> DeliveryLedger:
-        return DeliveryLedger(warehouse, actor=name, lease_seconds=settings.delivery_lease_seconds)
+        return DeliveryLedger(
+            warehouse,
+            actor=name,
+            lease_seconds=settings.delivery_lease_seconds,
+            abandoned_seconds=settings.lease_seconds / 2,
+        )
 
     def session(purpose: str, *, autocommit: bool = False) -> Warehouse:
         # Of a lease's half, after which others take a transaction for a dead worker's, ours leave the larger part.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from report_service.errors import presentable
 from report_service.queue import statements
+from report_service.queue.abandoned import AbandonedTransactions
 from report_service.queue.rows import Due, Produced, Undelivered
 from report_service.warehouse import Warehouse
 
 
 class DeliveryLedger:
     """The ledger over one session; `actor` is the worker's name.
+
+    A transaction that is `abandoned_seconds` old, and in the way, is taken for a killed worker's and ended.
 
     `lease_seconds` run from the claim, and again from the moment a message leaves: longer than any channel's call.
 
@@ -21,31 +25,34 @@ class DeliveryLedger:
     (Amazon SES, SendEmail) that would allow more.
     """
 
-    def __init__(self, warehouse: Warehouse, *, actor: str, lease_seconds: int = 300) -> None:
+    def __init__(
+        self, warehouse: Warehouse, *, actor: str, lease_seconds: int = 300, abandoned_seconds: float = 60
+    ) -> None:
         self._warehouse = warehouse
         self._actor = actor
         self._lease_seconds = lease_seconds
+        self._abandoned = AbandonedTransactions(warehouse, seconds=abandoned_seconds)
 
     def give_up_lost(self) -> list[tuple[int, Any]]:
         """Make UNCERTAIN what dead workers were sending; returns (CONFIG_ID, REQUESTED_BY) of those to be told."""
-        if not self._warehouse.change(statements.UNCERTAIN):
+        if not self._change(statements.UNCERTAIN):
             return []
         return [(int(config_id), by) for config_id, by in self._warehouse.rows(statements.LOST_UNTOLD)]
 
     def claim(self, limit: int) -> tuple[str, list[Due]]:
         """Take up to `limit` deliveries that are due; returns the token that `sending` and `release` ask for."""
         token = str(uuid.uuid4())
-        if not self._warehouse.change(statements.claim_deliveries(limit), (self._actor, token, self._lease_seconds)):
+        if not self._change(statements.claim_deliveries(limit), (self._actor, token, self._lease_seconds)):
             return token, []
         return token, [_due(row) for row in self._warehouse.rows(statements.CLAIMED_DELIVERIES, (token,))]
 
     def sending(self, due: Due, token: str) -> bool:
         """Record that a message leaves now; returns whether it may, for somebody else may have taken it over."""
-        return self._warehouse.change(statements.SENDING, (self._lease_seconds, due.delivery_id, token)) > 0
+        return self._change(statements.SENDING, (self._lease_seconds, due.delivery_id, token)) > 0
 
     def sent(self, due: Due, token: str) -> None:
         """Record that a recipient has the report."""
-        self._warehouse.change(statements.SENT, (due.delivery_id, token))
+        self._change(statements.SENT, (due.delivery_id, token))
 
     def retry(self, due: Due, token: str, code: str, message: str, *, delay_seconds: float) -> None:
         """Record why a recipient does not have the report yet, and when it is tried again."""
@@ -65,15 +72,19 @@ class DeliveryLedger:
 
     def tell_requester(self, config_id: int, channel: str, recipient: str) -> None:
         """Have `recipient` told whom the report did not reach."""
-        self._warehouse.change(statements.TELL_REQUESTER, (channel, recipient, config_id))
+        self._change(statements.TELL_REQUESTER, (channel, recipient, config_id))
 
     def release(self, token: str, config_id: int) -> None:
         """Give back what was claimed of a report and not begun."""
-        self._warehouse.change(statements.RELEASE_DELIVERIES, (token, config_id))
+        self._change(statements.RELEASE_DELIVERIES, (token, config_id))
+
+    def _change(self, statement: str, values: Sequence[Any] = ()) -> int:
+        with self._abandoned.out_of_the_way():
+            return self._warehouse.change(statement, values)
 
     def _not_sent(self, due: Due, token: str, status: str, code: str, message: str, delay_ms: int | None) -> None:
         values = (status, code, presentable(message), delay_ms, due.delivery_id, token)
-        self._warehouse.change(statements.NOT_SENT, values)
+        self._change(statements.NOT_SENT, values)
 
 
 def _due(row: tuple[Any, ...]) -> Due:

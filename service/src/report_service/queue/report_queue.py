@@ -5,19 +5,16 @@ from __future__ import annotations
 import datetime
 import json
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from snowflake.connector.errors import Error as SnowflakeError
-
-from report_service import log
 from report_service.errors import ErrorCode, KeyTakenError
 from report_service.queue import statements
+from report_service.queue.abandoned import AbandonedTransactions
 from report_service.queue.outcome import Outcome
 from report_service.queue.rows import Claim, Demand, Job, NewJob
-from report_service.warehouse import Warehouse, waited_for_a_lock
+from report_service.warehouse import Warehouse
 
 _OVERDUE_SHARE = 4
 
@@ -29,15 +26,14 @@ class _NotAllError(Exception):
 class ReportQueue:
     """REPORT_CONFIG over one session; `actor` is who the audit log says it was.
 
-    A worker that is killed in the middle of a transaction leaves it open, and its locks with it; Snowflake itself ends
-    it after five minutes at the earliest. Whoever has to wait ends it once it is half a lease old: our own take less.
+    A transaction that is half a lease old, and in the way, is taken for a killed worker's and ended.
     """
 
     def __init__(self, warehouse: Warehouse, *, actor: str, lease_seconds: int = 120) -> None:
         self._warehouse = warehouse
         self._actor = actor
         self._lease_seconds = lease_seconds
-        self._abandoned = datetime.timedelta(seconds=lease_seconds / 2)
+        self._abandoned = AbandonedTransactions(warehouse, seconds=lease_seconds / 2)
         self._asked = 0
 
     def demand(self) -> Demand:
@@ -66,7 +62,7 @@ class ReportQueue:
             return set()
         ids, tokens = zip(*sorted(every), strict=True)
         own = (json.dumps(ids), self._actor, json.dumps(sorted(set(tokens))))
-        with self._nobody_in_the_way():
+        with self._abandoned.out_of_the_way():
             renewed = self._warehouse.change(statements.HEARTBEAT, (self._lease_seconds, *own))
         if renewed == len(every):
             return every
@@ -184,7 +180,7 @@ class ReportQueue:
 
     def _claim(self, statement: str) -> list[Claim]:
         token = str(uuid.uuid4())
-        with self._nobody_in_the_way(), self._warehouse.transaction():
+        with self._abandoned.out_of_the_way(), self._warehouse.transaction():
             if not self._warehouse.change(statement, (self._actor, token, self._lease_seconds)):
                 return []
             rows = self._warehouse.rows(statements.CLAIMED, (token,))
@@ -195,7 +191,7 @@ class ReportQueue:
         records = json.dumps([outcome.record() for outcome in outcomes])
         deliveries = [delivery for outcome in outcomes for delivery in outcome.deliveries()]
         followed = sum(outcome.next_run_at is not None for outcome in outcomes)
-        with self._nobody_in_the_way(), self._warehouse.transaction():
+        with self._abandoned.out_of_the_way(), self._warehouse.transaction():
             changed = self._warehouse.change(statements.SETTLE, (records,))
             # One that stands in the table more than once ends everywhere, alone.
             if changed != len(outcomes) and (len(outcomes) > 1 or not changed):
@@ -213,39 +209,12 @@ class ReportQueue:
         elif not alone:  # one has its successor already, being made a second time: which one shows when each goes alone
             raise _NotAllError
 
-    @contextmanager
-    def _nobody_in_the_way(self) -> Iterator[None]:
-        try:
-            yield
-        except SnowflakeError as error:
-            if waited_for_a_lock(error):
-                self._end_abandoned_transactions()
-            raise
-
-    def _end_abandoned_transactions(self) -> None:
-        ((now,),) = self._warehouse.rows(statements.NOW)
-        for number, _, session, _, started, *_ in self._warehouse.rows(statements.TRANSACTIONS):
-            age = now - _utc(started)
-            if age > self._abandoned:
-                try:
-                    self._warehouse.rows(statements.abort_transaction(number))
-                except SnowflakeError as error:  # it has ended meanwhile, perhaps by another worker
-                    log.warning("queue.transaction_not_ended", session=session, reason=str(error)[:300])
-                    continue
-                log.warning("queue.transaction_ended", session=session, seconds=round(age.total_seconds()))
-
     def _audit(self, config_id: int, attempt: int, before: str | None, after: str, detail: str) -> None:
         self._warehouse.change(statements.AUDIT, (config_id, attempt, before, after, self._actor, detail))
 
     def _one(self, statement: str, value: Any) -> Job | None:
         rows = self._warehouse.rows(statement, (value,))
         return _job(rows[0]) if rows else None
-
-
-def _utc(time: Any) -> datetime.datetime:
-    """A time of SHOW: an object with a zone, or text."""
-    found = time if isinstance(time, datetime.datetime) else datetime.datetime.fromisoformat(str(time))
-    return found.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 def _claims(rows: Sequence[tuple[Any, ...]]) -> list[Claim]:
