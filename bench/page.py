@@ -31,8 +31,8 @@ of that run; the seconds are this machine's, not Snowflake's or Fargate's. A tar
 - **Files** have ten columns: numbers, two of them in decimal, dates, times, texts, truth values. The rival writes bare
   cells; EXCEL has formats, filters, totals and the sheet About too. The peak memory is a worker's with all its imports.
 - **From claim to file** misses its target. Over loopback the rows come in half a second, as fast as nothing comes from
-  Snowflake; writing them takes as long again, and the stand-in of S3, which shares the two cores, takes a second for
-  their 112 MB alone.
+  Snowflake, and the stand-in of S3, which shares the two cores, takes a second and more for a file of that size that is
+  there already: the second line compares with both, one after the other.
 
 | measured | value | rival | ratio | target | holds |
 |---|---|---|---|---|---|

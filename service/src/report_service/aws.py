@@ -13,7 +13,12 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "max_attempts": 4},
+    s3={"payload_signing_enabled": False},  # TLS and a checksum guard a file's parts; no SHA-256 of each besides
+)
 # For calls that must not be made twice: without an answer nobody knows whether they were done.
 _ONCE = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 1})
 _SESSION = botocore.session.get_session()
