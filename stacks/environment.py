@@ -139,6 +139,13 @@ class WebTable(SizedTable):
         description="true (without a certificate_arn the default: an HTTP API makes the service reachable over TLS) or "
         "false",
     )
+    requests_per_second: int = Field(
+        default=50,
+        ge=1,
+        le=10_000,
+        description="1 to 10000 requests a second, of each token and of an HTTP API's callers",
+    )
+    burst: int = Field(default=100, ge=1, le=5_000, description="1 to 5000 requests at once")
 
     @field_validator("certificate_arn")
     @classmethod

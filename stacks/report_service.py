@@ -119,7 +119,13 @@ class ReportServiceStack(cdk.Stack):
             vpc=self._vpc,
             image=self._image,
             command=["web"],
-            environment={**self._settings(), **login.environment, **token.environment},
+            environment={
+                **self._settings(),
+                **login.environment,
+                **token.environment,
+                "WEB_REQUESTS_PER_SECOND": str(table.requests_per_second),
+                "WEB_BURST": str(table.burst),
+            },
             size=table.size,
             architecture=environment.built_for,
             task_role_name=self._secrets.role_name(environment.web_role_name),
@@ -142,7 +148,15 @@ class ReportServiceStack(cdk.Stack):
         # What a network rule in Snowflake may name: a host with TLS.
         self.web_host = table.domain
         if table.has_http_api:
-            api = WebApi(self, "WebApi", vpc=self._vpc, service=web, removal_policy=removal_policy(environment))
+            api = WebApi(
+                self,
+                "WebApi",
+                vpc=self._vpc,
+                service=web,
+                throttle_rate=table.requests_per_second,
+                throttle_burst=table.burst,
+                removal_policy=removal_policy(environment),
+            )
             self.web_host = api.host
             cdk.CfnOutput(self, "WebApiUrl", value=api.url)
 

@@ -72,3 +72,14 @@ def test_the_worker_may_tell_the_topics_and_destinations_of_its_file_and_no_othe
     allowed = {json.dumps(one["Resource"]): one["Action"] for one in statements}
     assert allowed[json.dumps(topic)] == ["sns:GetTopicAttributes", "sns:Publish"]
     assert allowed[json.dumps(secret)] == "secretsmanager:GetSecretValue"
+
+
+def test_a_rate_holds_for_the_service_and_for_its_http_api(synthesised: Any) -> None:
+    made = synthesised(web={"requests_per_second": 7, "burst": 9})["ReportService"]
+    web = _variables(made)[-1]
+    assert (web["WEB_REQUESTS_PER_SECOND"], web["WEB_BURST"]) == ("7", "9")
+    stages = [one["Properties"] for one in made.values() if one["Type"] == "AWS::ApiGatewayV2::Stage"]
+    rates = [stage["DefaultRouteSettings"] for stage in stages]
+    assert {"ThrottlingRateLimit": 7, "ThrottlingBurstLimit": 9} in [
+        {key: value for key, value in rate.items() if key.startswith("Throttling")} for rate in rates
+    ]
