@@ -44,8 +44,8 @@ format: setup ## put the code into the project's form
 snapshots: setup ## rewrite the templates' snapshots; read their diff before committing
 	$(BIN)/pytest -q tests/stacks tests/library --snapshot-update
 
-bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json
-	$(BIN)/python -m bench
+bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json; SUITES="…" for some
+	$(BIN)/python -m bench $(SUITES)
 
 ##@ Deploy it
 .PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff

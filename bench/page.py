@@ -11,9 +11,10 @@ from bench.measure import ROOT
 PAGE = ROOT / "docs" / "performance.md"
 HEAD = """# Performance
 
-Written by `make bench`; do not edit. One run on one machine of 2 cores, with everything on it: the workers, the
-stand-in of AWS and the stand-in of Snowflake, which is one process with one interpreter. A ratio compares two figures
-of that run; the seconds are this machine's, not Snowflake's or Fargate's. A target is the largest value allowed.
+Written by `make bench` (`make bench SUITES="report_way"` for some of it); do not edit. One machine of 2 cores, with
+everything on it: the workers, the stand-in of AWS and the stand-in of Snowflake, which is one process with one
+interpreter. A ratio compares two figures of one run; the seconds are this machine's, not Snowflake's or Fargate's. A
+target is the largest value allowed.
 
 - **Finished rows** are neither archived nor clustered: looks and claims leave them out by STATUS. `NOT IN` is no range,
   so in the stand-in's engine minimum and maximum rule out no block of rows with several final states: the column is
