@@ -12,12 +12,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from snowgate import Architecture, FargateSize
-from snowgate.fargate_size import CPU_UNITS, nearest_cpu
-from snowgate.service_image import check_uri
+from snowgate import Architecture
 from stacks.environment_errors import EnvironmentFileError, Problem, problems_of
 from stacks.environment_snowflake import SnowflakeTable
-from stacks.environment_table import Fault, Table, refuse
+from stacks.environment_systems import ConflictUpdaterTable, MatillionAgentTable, WeatherWarehouseTable
+from stacks.environment_table import IMAGE, Fault, ImageUri, SizedTable, Table, refuse
 
 # "ARN format" in the AWS IAM User Guide: the partitions that are not "aws", by the start of their regions' names.
 PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
@@ -70,44 +69,7 @@ class LambdasTable(Table):
 class ImageTable(Table):
     """Where the service's image comes from."""
 
-    uri: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9][a-zA-Z0-9./:@_-]*$",
-        description="an image by digest or version, as in registry/name@sha256:…; left out, service/ is built",
-    )
-
-    @field_validator("uri")
-    @classmethod
-    def _is_fixed(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_uri(value)
-        return value
-
-
-class SizedTable(Table):
-    """A task's size."""
-
-    cpu: int = Field(description=f"Fargate's CPU units: {', '.join(map(str, CPU_UNITS))}")
-    memory_mib: int = Field(description="MiB that Fargate offers for the cpu of the same table")
-
-    @field_validator("cpu")
-    @classmethod
-    def _is_offered(cls, value: int) -> int:
-        if value not in CPU_UNITS:
-            raise ValueError(f"nearest is {nearest_cpu(value)}")
-        return value
-
-    @field_validator("memory_mib")
-    @classmethod
-    def _is_a_size(cls, value: int, info: ValidationInfo) -> int:
-        if "cpu" in info.data:
-            FargateSize(cpu=info.data["cpu"], memory_mib=value)
-        return value
-
-    @property
-    def size(self) -> FargateSize:
-        """The size as the constructs take it."""
-        return FargateSize(cpu=self.cpu, memory_mib=self.memory_mib)
+    uri: ImageUri | None = Field(default=None, description=f"{IMAGE}; left out, service/ is built")
 
 
 class WorkerTable(SizedTable):
@@ -240,6 +202,9 @@ class Environment(Table):
     mail: MailTable | None = None
     notify: NotifyTable = NotifyTable()
     links: LinksTable | None = None
+    weather_warehouse: WeatherWarehouseTable | None = None
+    conflict_updater: ConflictUpdaterTable | None = None
+    matillion_agent: MatillionAgentTable | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Environment:

@@ -1,0 +1,123 @@
+"""The tables of the systems beside the report service; an environment has those that its file names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from stacks.environment_table import IMAGE, ImageUri, SizedTable, Table
+
+# "Amazon RDS DB instance classes": what PostgreSQL is offered on that runs on Graviton.
+_CLASS = r"^db\.(t4g|m[6-9]g|m[7-9]gd?|r[6-9]g|r[7-9]gd?)\.[a-z0-9]+$"
+
+
+_IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_$]*$"
+
+
+def _is_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("the IANA database has no such zone")
+    return ZoneInfo(name).key
+
+
+def _is_cron(text: str) -> str:
+    if not re.fullmatch(r"(cron|rate)\([^()]+\)", text):
+        raise ValueError("neither cron(…) nor rate(…)")
+    return text
+
+
+Schedule = Annotated[
+    str,
+    AfterValidator(_is_cron),
+    Field(description='a schedule of EventBridge Scheduler, as in "cron(0 2 * * ? *)" or "rate(1 hour)"'),
+]
+TimeZone = Annotated[
+    str, AfterValidator(_is_zone), Field(description='a time zone of the IANA database, as in "Europe/Berlin"')
+]
+SecretArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6}$",
+        description="the whole ARN of a secret in Secrets Manager",
+    ),
+]
+
+
+class DatabaseTable(Table):
+    """A PostgreSQL of the system's own."""
+
+    instance_class: str = Field(
+        default="db.t4g.micro", pattern=_CLASS, description='a class of Amazon RDS on Graviton, as in "db.t4g.micro"'
+    )
+    storage_gib: int = Field(default=20, ge=20, le=65_536, description="20 to 65536 GiB")
+    multi_az: bool = Field(default=False, description="true or false")
+    replica: bool = Field(default=False, description="true (a read replica beside it) or false")
+
+
+class WeatherWarehouseTable(SizedTable):
+    """The weather warehouse: a database, an ingestion each day, and an API before it."""
+
+    image: ImageUri | None = Field(default=None, description=f"{IMAGE}; left out, weather/ is built")
+    min_tasks: int = Field(default=2, ge=1, le=100, description="1 to 100 tasks")
+    max_tasks: int = Field(default=4, ge=1, le=1000, description="1 to 1000 tasks, not fewer than min_tasks")
+    ingest_schedule: Schedule = "cron(0 2 * * ? *)"
+    ingest_timezone: TimeZone = "UTC"
+    edge: bool = Field(default=True, description="true (CloudFront in front of the load balancer) or false")
+    cache: bool = Field(default=False, description="true (Valkey, for the API to use) or false")
+    database: DatabaseTable = DatabaseTable()
+
+    @field_validator("max_tasks")
+    @classmethod
+    def _holds_all(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("min_tasks", 0):
+            raise ValueError(f"min_tasks is {info.data['min_tasks']}")
+        return value
+
+
+class ConflictUpdaterTable(SizedTable):
+    """The conflict updater: a job that compares visits in Snowflake and keeps the pairs in PostgreSQL."""
+
+    image: ImageUri | None = Field(default=None, description=f"{IMAGE}; left out, conflict_updater/ is built")
+    snowflake_secret_arn: SecretArn | None = None  # left out, the stack makes task02/snowflake, to be filled by hand
+    snowflake_database: str = Field(pattern=_IDENTIFIER, description="the database that holds the visits")
+    snowflake_schema: str = Field(pattern=_IDENTIFIER, description="the schema that holds the visits")
+    snowflake_role: str | None = Field(
+        default=None, pattern=_IDENTIFIER, description="a role of Snowflake; left out, the user's default role"
+    )
+    postgres_secret_arn: SecretArn | None = None  # left out, the stack makes task02/postgres, to be filled by hand
+    postgres_database: str = Field(min_length=1, description="the database that the pairs are kept in")
+    postgres_schema: str = Field(default="conflict_dev", min_length=1, description="the schema of conflictvisitmaps")
+    postgres_sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
+        default="require", description='"disable", "require", "verify-ca" or "verify-full"'
+    )
+    schedule: Schedule | None = None
+    timezone: TimeZone = "UTC"
+    timeout_minutes: int = Field(default=60, ge=1, le=1440, description="1 to 1440 minutes")
+    lookback_hours: int = Field(default=36, ge=1, le=8760, description="1 to 8760 hours")
+    lookback_years: int = Field(default=2, ge=0, le=20, description="0 to 20 years")
+    lookforward_days: int = Field(default=45, ge=0, le=3660, description="0 to 3660 days")
+    batch_size: int = Field(default=5000, ge=1, le=1_000_000, description="1 to 1000000 rows")
+    enable_asymmetric_join: bool = Field(default=True, description="true or false")
+    enable_stale_cleanup: bool = Field(default=True, description="true or false")
+
+
+class MatillionAgentTable(SizedTable):
+    """The Matillion agent: a service without a way in, that asks Matillion for work."""
+
+    image: ImageUri
+    account_id: str = Field(min_length=1, description="the id of the Matillion account")
+    agent_id: str = Field(min_length=1, description="the id of the agent, as Matillion shows it when it is made")
+    matillion_region: str = Field(pattern=r"^[a-z]{2}[0-9]$|^[a-z]{2}(-[a-z]+)+-[0-9]$", description='as in "us1"')
+    oauth_secret_arn: SecretArn | None = None  # left out, the stack makes one, to be filled by hand
+    desired_count: int = Field(default=2, ge=1, le=1000, description="1 to 1000 tasks")
+    max_count: int | None = Field(default=None, ge=1, le=1000, description="1 to 1000 tasks; left out, no scaling")
+    ephemeral_gib: int | None = Field(default=None, ge=21, le=200, description="21 to 200 GiB; left out, 20")
+    spot_percent: int = Field(default=0, ge=0, le=100, description="0 to 100")
+    create_bucket: bool = Field(default=False, description="true or false")
+    extension_library_location: str | None = Field(
+        default=None, pattern=r"^\S+$", description='where extension libraries lie, as in "s3://bucket/prefix"'
+    )
+    extension_library_protocol: Literal["s3", "https"] | None = Field(default=None, description='"s3" or "https"')

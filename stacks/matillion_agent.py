@@ -1,0 +1,78 @@
+"""The stack of the Matillion agent."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from snowgate import AgentService, FargateSize, ManualSecret, ReportBucket, ServiceImage
+from stacks.environment import Environment
+from stacks.environment_systems import MatillionAgentTable
+from stacks.removal import removal_policy
+
+
+class MatillionAgentStack(cdk.Stack):
+    """An agent that asks Matillion for work, its OAuth client, and the bucket that it may stage data in."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        table: MatillionAgentTable,
+        vpc: ec2.IVpc,
+        topic: sns.ITopic,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        image = ServiceImage(self, "Image", uri=table.image, architecture=environment.built_for)
+        login = ManualSecret(
+            self,
+            "OAuthClient",
+            keys=["client_id", "client_secret"],
+            description="The OAuth client of the Matillion agent",
+            existing=_secret(self, "GivenOAuthClient", table.oauth_secret_arn),
+            removal_policy=removal_policy(environment),
+        )
+
+        self.agent = AgentService(
+            self,
+            "Agent",
+            vpc=vpc,
+            image=image.container_image,
+            environment=_settings(table),
+            secrets={"OAUTH_CLIENT_ID": login.of("client_id"), "OAUTH_CLIENT_SECRET": login.of("client_secret")},
+            size=FargateSize(cpu=table.cpu, memory_mib=table.memory_mib, ephemeral_gib=table.ephemeral_gib),
+            architecture=environment.built_for,
+            desired_count=table.desired_count,
+            spot_percent=table.spot_percent,
+            alarm_topic=topic,
+            removal_policy=removal_policy(environment),
+        )
+        if table.create_bucket:
+            bucket = ReportBucket(self, "Staging", removal_policy=removal_policy(environment)).bucket
+            bucket.grant_read_write(self.agent.task_role)
+            cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name)
+
+        cdk.CfnOutput(self, "ClusterName", value=self.agent.cluster.cluster_name)
+        cdk.CfnOutput(self, "ServiceName", value=self.agent.service.service_name)
+        cdk.CfnOutput(self, "OAuthSecretArn", value=login.secret.secret_arn)
+
+
+def _settings(table: MatillionAgentTable) -> dict[str, str]:
+    """The agent's own variables, as Matillion's task definition names them."""
+    settings = {
+        "ACCOUNT_ID": table.account_id,
+        "AGENT_ID": table.agent_id,
+        "MATILLION_REGION": table.matillion_region,
+        "EXTENSION_LIBRARY_LOCATION": table.extension_library_location or "",
+        "EXTENSION_LIBRARY_PROTOCOL": table.extension_library_protocol or "",
+    }
+    return {name: value for name, value in settings.items() if value}
+
+
+def _secret(scope: Construct, construct_id: str, arn: str | None) -> secretsmanager.ISecret | None:
+    return secretsmanager.Secret.from_secret_complete_arn(scope, construct_id, arn) if arn else None
