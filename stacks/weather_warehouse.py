@@ -1,0 +1,132 @@
+"""The stack of the weather warehouse: files, database, daily ingestion and API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from snowgate import BatchJob, Cache, Edge, PostgresDatabase, ReportBucket, ServiceImage, ServiceScaling, WebService
+from stacks.environment import Environment
+from stacks.environment_systems import WeatherWarehouseTable
+from stacks.removal import removal_policy
+
+_SOURCE = Path(__file__).parents[1] / "weather"
+PREFIX = "wx_data/"
+
+
+class WeatherWarehouseStack(cdk.Stack):
+    """Station files in S3, brought into PostgreSQL each day, and an HTTP API over them."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: Environment,
+        table: WeatherWarehouseTable,
+        vpc: ec2.IVpc,
+        topic: sns.ITopic,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._environment, self._table, self._vpc, self._topic = environment, table, vpc, topic
+        self._image = ServiceImage(
+            self,
+            "Image",
+            uri=table.image,
+            directory=None if table.image else _SOURCE,
+            architecture=environment.built_for,
+        ).container_image
+
+        self.files = ReportBucket(self, "Files", removal_policy=removal_policy(environment))
+        self.database = self._database()
+        self.ingestion = self._ingestion()
+        self.api = self._api()
+        url = self.api.url
+        if table.edge:
+            url = Edge(self, "Edge", service=self.api, removal_policy=removal_policy(environment)).url
+        if table.cache:
+            cache = Cache(self, "Cache", vpc=vpc, removal_policy=removal_policy(environment))
+            cache.allow_from(self.api.service)
+
+        cdk.CfnOutput(self, "Url", value=url)
+        cdk.CfnOutput(self, "BucketName", value=self.files.bucket.bucket_name)
+        cdk.CfnOutput(self, "DatabaseHost", value=self.database.host)
+        cdk.CfnOutput(self, "ApiServiceName", value=self.api.service.service_name)
+        cdk.CfnOutput(self, "StateMachineArn", value=self.ingestion.state_machine.state_machine_arn)
+        cdk.CfnOutput(self, "LogGroupName", value=self.ingestion.log_group.log_group_name)
+
+    def _database(self) -> PostgresDatabase:
+        table = self._table.database
+        kept = self._environment.removal == "retain"
+        return PostgresDatabase(
+            self,
+            "Database",
+            vpc=self._vpc,
+            database="weather_db",
+            username="weather_user",
+            instance_type=ec2.InstanceType(table.instance_class.removeprefix("db.")),
+            storage_gib=table.storage_gib,
+            multi_az=table.multi_az,
+            replica=table.replica,
+            deletion_protection=kept,
+            alarm_topic=self._topic,
+            removal_policy=cdk.RemovalPolicy.SNAPSHOT if kept else cdk.RemovalPolicy.DESTROY,
+        )
+
+    def _ingestion(self) -> BatchJob:
+        bucket = self.files.bucket
+        schedule = scheduler.ScheduleExpression.expression(
+            self._table.ingest_schedule, cdk.TimeZone.of(self._table.ingest_timezone)
+        )
+        job = BatchJob(
+            self,
+            "Ingestion",
+            vpc=self._vpc,
+            image=self._image,
+            command=["ingest", "--source", "s3"],
+            environment={
+                **self.database.connection_environment(),
+                "WEATHER_BUCKET": bucket.bucket_name,
+                "WEATHER_PREFIX": PREFIX,
+            },
+            secrets=self.database.connection_secrets(),
+            size=self._table.size,
+            architecture=self._environment.built_for,
+            schedule=schedule,
+            scheduled_at_variable="INGEST_RUN_ID",
+            alarm_topic=self._topic,
+            removal_policy=removal_policy(self._environment),
+        )
+        bucket.grant_read(job.task_role, f"{PREFIX}*")
+        self.database.allow_from(job.security_group)
+        return job
+
+    def _api(self) -> WebService:
+        table = self._table
+        api = WebService(
+            self,
+            "Api",
+            vpc=self._vpc,
+            image=self._image,
+            command=["web"],
+            port=5000,
+            health_path="/api/health",
+            environment=self.database.connection_environment(),
+            secrets=self.database.connection_secrets(),
+            size=table.size,
+            architecture=self._environment.built_for,
+            cluster=self.ingestion.cluster,
+            min_tasks=table.min_tasks,
+            scaling=ServiceScaling(max_tasks=table.max_tasks),
+            access_logs=self.files.access_logs,
+            deletion_protection=self._environment.removal == "retain",
+            alarm_topic=self._topic,
+            removal_policy=removal_policy(self._environment),
+        )
+        self.database.allow_from(api.service)
+        return api
