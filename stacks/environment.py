@@ -20,6 +20,7 @@ from stacks.environment_table import IMAGE, Fault, ImageUri, SizedTable, Table, 
 
 # "ARN format" in the AWS IAM User Guide: the partitions that are not "aws", by the start of their regions' names.
 PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+_ADDRESS = r"^[^@\s<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 # "Address Allocation for Private Internets" (RFC 1918): what a VPC should have.
 PRIVATE_NETWORKS = [ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 
@@ -27,6 +28,10 @@ PRIVATE_NETWORKS = [ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.
 class NetworkTable(Table):
     """Where the tasks run."""
 
+    mode: Literal["public", "nat_instance", "nat_gateways", "private"] = Field(
+        default="public",
+        description='"public" (subnets without NAT), "nat_instance", "nat_gateways" or "private" (endpoints alone)',
+    )
     cidr: str = Field(description='a private IPv4 network of /16 to /24, as in "10.20.0.0/16"')
     availability_zones: list[str] = Field(
         description="two or more different zones of the region, as in [eu-west-1a, eu-west-1b]"
@@ -51,6 +56,18 @@ class NetworkTable(Table):
         if len(set(value)) < max(2, len(value)):
             raise ValueError("fewer than two, or one twice")
         return value
+
+
+class AlarmsTable(Table):
+    """Who is told of alarms; without this table they are only shown."""
+
+    emails: list[Annotated[str, Field(pattern=_ADDRESS)]] = Field(
+        default=[],
+        description='a list of e-mail addresses, each of which AWS asks to confirm, as in ["ops@example.com"]',
+    )
+    monthly_budget_usd: float | None = Field(
+        default=None, gt=0, description="US dollars, more than 0: told of when 80 % and all of it are spent in a month"
+    )
 
 
 class LambdasTable(Table):
@@ -143,7 +160,7 @@ class MailTable(Table):
     """How e-mail is sent; without this table none is."""
 
     sender: str = Field(
-        pattern=r"^[^@\s<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        pattern=_ADDRESS,
         description="an e-mail address of an identity that SES has verified",
     )
     domains: list[Annotated[str, Field(pattern=r"^([a-z0-9-]+\.)+[a-z0-9-]+$")]] = Field(
@@ -152,7 +169,7 @@ class MailTable(Table):
     )
     failures_to: str | None = Field(
         default=None,
-        pattern=r"^[^@\s<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        pattern=_ADDRESS,
         description="the e-mail address that is told of failures where REQUESTED_BY is no e-mail address",
     )
 
@@ -202,6 +219,7 @@ class Environment(Table):
     mail: MailTable | None = None
     notify: NotifyTable = NotifyTable()
     links: LinksTable | None = None
+    alarms: AlarmsTable = AlarmsTable()
     weather_warehouse: WeatherWarehouseTable | None = None
     conflict_updater: ConflictUpdaterTable | None = None
     matillion_agent: MatillionAgentTable | None = None
