@@ -10,6 +10,7 @@ from local.cloud.additions import (
     custom_resources,
     ecs_authorization,
     ecs_services,
+    edge,
     http_apis,
     mail,
     metric_math,
@@ -46,6 +47,7 @@ IN_ORDER = (
     rollbacks,
     api_gateway,
     http_apis,
+    edge,
     schedules,
     mail,
 )
