@@ -221,6 +221,12 @@ def test_a_body_that_is_no_request_is_a_problem(client, body):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_a_body_that_is_no_json_is_told_where_it_breaks(client):
+    answer = client.post("/process-job", content='{"job_id": "a"', headers={"Content-Type": "application/json"})
+    assert answer.json()["field"] == "body"
+    assert answer.json()["detail"] == "The body is no valid JSON: Expecting ',' delimiter at character 14."
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -319,6 +325,7 @@ def test_a_method_that_a_route_has_not_is_told_which_it_has(client, method, path
 def test_a_timestamp_is_a_text_with_a_date(client, timestamp):
     answer = client.post("/process-job", json=JOB | {"timestamp": timestamp})
     assert (answer.status_code, answer.json()["field"]) == (422, "timestamp")
+    assert answer.json()["detail"] == "timestamp: a time as in 2026-11-21T06:00:00Z is allowed"
 
 
 def test_no_answer_sends_a_caller_and_its_token_to_plain_http(client):
