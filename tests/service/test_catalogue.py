@@ -151,6 +151,11 @@ def test_a_parameter_takes_values_of_its_type_and_bounds_only(declared, good, ba
         assert refused.value.field == "p"
 
 
+def test_a_number_in_quotes_is_told_to_be_a_text():
+    with pytest.raises(RequestError, match=r"Parameter p is the text '5'; a whole number not above 9 is allowed\."):
+        Parameter(name="p", type="integer", maximum=9).check("5")
+
+
 def test_a_missing_parameter_without_default_is_asked_for():
     with pytest.raises(RequestError, match=r"r needs p \(a whole number\)"):
         check_parameters((Parameter(name="p", type="integer"),), {}, "r")

@@ -527,7 +527,8 @@ def test_whoever_asked_is_told_that_a_report_could_not_be_made(warehouse, finish
     assert client.sent == ["asker@example.com"]
     assert "The report pricing_summary could not be made." in texts[0]
     assert "INVALID_PARAMETER" in texts[0]
-    assert f"RERUN_REPORT({config_id})" in texts[0]
+    assert "Ask again with what is allowed" in texts[0]
+    assert f"the procedure RERUN_REPORT({config_id})" in texts[0]
 
 
 def text_of(params):
