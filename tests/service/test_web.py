@@ -162,7 +162,7 @@ def test_the_job_id_of_another_request_is_refused(client, queue, change, says):
     answer = client.post("/process-job", json=JOB | change)
 
     assert answer.status_code == 409
-    assert answer.json()["detail"] == f"Job job-1 is there with another {says}; take a new job_id."
+    assert answer.json()["detail"] == f"Job job-1 is there already and differs in {says}; take a new job_id."
     again = client.post("/process-job", json=JOB | {"timestamp": "2026-11-22T10:00:00Z", "source": "elsewhere"})
     assert (again.status_code, again.json()["tracking_id"]) == (202, first["tracking_id"])
 

@@ -141,7 +141,7 @@ def _submit_route(
         except KeyTakenError as error:
             differing = " and ".join(error.columns)
             raise HTTPException(
-                409, f"Job {request.job_id} is there with another {differing}; take a new job_id."
+                409, f"Job {request.job_id} is there already and differs in {differing}; take a new job_id."
             ) from None
         return _accepted(job, new, bucket)
 
