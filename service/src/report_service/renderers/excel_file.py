@@ -189,6 +189,7 @@ def _about(book: Workbook, facts: ReportFacts, sheets: _Sheets) -> None:
     wrap = _Sheet.style(book.add_format({"text_wrap": True, "valign": "top"}))
     sheet.set_column(0, 0, 26)
     sheet.set_column(1, 1, _ABOUT_WIDTH)
+    sheet.fit_to_pages(1, 0)
     lines = [
         ("Description", facts.description),
         *facts.parameters,
