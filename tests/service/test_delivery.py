@@ -527,7 +527,8 @@ def test_whoever_asked_is_told_that_a_report_could_not_be_made(warehouse, finish
     assert client.sent == ["asker@example.com"]
     assert "The report pricing_summary could not be made." in texts[0]
     assert "INVALID_PARAMETER" in texts[0]
-    assert f"RERUN_REPORT({config_id})" in texts[0]
+    assert "Ask again with what is allowed" in texts[0]
+    assert f"the procedure RERUN_REPORT({config_id})" in texts[0]
 
 
 def text_of(params):
@@ -592,7 +593,7 @@ def test_a_requester_without_an_allowed_address_is_told_nothing(warehouse, finis
         ({"channel": "email", "to": "a@sub.example.com"}, "allowed: example.com"),
         ({"channel": "sns", "to": "other"}, "allowed: finance"),
         ({"channel": "sns", "to": 7}, "allowed: finance"),
-        ({"channel": "apprise", "to": "finance"}, "destinations_secret"),
+        ({"channel": "apprise", "to": "finance"}, r"set \[notify\] destinations_secret_arn"),
         ({"channel": "pigeon", "to": "x"}, "allowed: email, sns, apprise"),
     ],
 )
@@ -606,5 +607,7 @@ def test_a_recipient_whom_the_environment_does_not_allow_is_refused(entry, words
 def test_domains_are_compared_as_the_mail_does():
     rules = RecipientRules(domains=("bücher.de",))
     assert rules.check([{"channel": "email", "to": "a@xn--bcher-kva.de"}])[0].address.startswith("a@")
+    with pytest.raises(RequestError, match=r"has no topics; set \[notify\] topic_arns"):
+        rules.check([{"channel": "sns", "to": "finance"}])
     with pytest.raises(RequestError, match="no name of a destination"):
         RecipientRules(destinations=True).check([{"channel": "apprise", "to": "slack://token"}])

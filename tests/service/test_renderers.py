@@ -182,6 +182,7 @@ def test_excel_cells_have_their_types(write):
     assert rows[5][2] == 9007199254740990
     assert rows[2][0] == "two\nlines"
     assert sheet["B2"].number_format == "#,##0.00"
+    assert sheet["D2"].alignment.horizontal == "left"  # below its heading, as in the PDF
     assert sheet["A1"].font.bold
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:G7"
@@ -227,6 +228,12 @@ def test_excel_text_is_never_a_formula_or_a_link(write):
     assert {cell.data_type for cell in cells} == {"s"}
     assert all(cell.hyperlink is None for cell in cells)
     assert cells[0].value == "=1+1"
+
+
+def test_excel_rows_that_tell_about_the_data_are_as_high_as_their_texts(write):
+    path = write(ExcelRenderer(), pa.table({"A": [1]}), description="word " * 30, parameters=(("Note", "a\n\nb"),))
+    heights = openpyxl.load_workbook(path)["About"].row_dimensions
+    assert [heights[row].height for row in (3, 4, 5)] == [30, 45, None]
 
 
 def test_excel_goes_on_in_another_sheet_and_says_so(write):

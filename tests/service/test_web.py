@@ -162,7 +162,7 @@ def test_the_job_id_of_another_request_is_refused(client, queue, change, says):
     answer = client.post("/process-job", json=JOB | change)
 
     assert answer.status_code == 409
-    assert answer.json()["detail"] == f"Job job-1 is there with another {says}; take a new job_id."
+    assert answer.json()["detail"] == f"Job job-1 is there already and differs in {says}; take a new job_id."
     again = client.post("/process-job", json=JOB | {"timestamp": "2026-11-22T10:00:00Z", "source": "elsewhere"})
     assert (again.status_code, again.json()["tracking_id"]) == (202, first["tracking_id"])
 
@@ -219,6 +219,12 @@ def test_a_body_that_is_no_request_is_a_problem(client, body):
     answer = client.post("/process-job", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_that_is_no_json_is_told_where_it_breaks(client):
+    answer = client.post("/process-job", content='{"job_id": "a"', headers={"Content-Type": "application/json"})
+    assert answer.json()["field"] == "body"
+    assert answer.json()["detail"] == "The body is no valid JSON: Expecting ',' delimiter at character 14."
 
 
 @pytest.mark.parametrize(
@@ -319,6 +325,7 @@ def test_a_method_that_a_route_has_not_is_told_which_it_has(client, method, path
 def test_a_timestamp_is_a_text_with_a_date(client, timestamp):
     answer = client.post("/process-job", json=JOB | {"timestamp": timestamp})
     assert (answer.status_code, answer.json()["field"]) == (422, "timestamp")
+    assert answer.json()["detail"] == "timestamp: a time as in 2026-11-21T06:00:00Z is allowed"
 
 
 def test_no_answer_sends_a_caller_and_its_token_to_plain_http(client):
@@ -327,11 +334,13 @@ def test_no_answer_sends_a_caller_and_its_token_to_plain_http(client):
 
 
 def test_docs_and_the_openapi_document_are_open(make):
+    """Behind a load balancer the scheme of a request is http: the page names its parts by their paths alone."""
     client = make(headers={})
     page = client.get("/docs")
     assert page.status_code == 200
     scripts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert scripts
+    assert all(script.startswith("/") for script in scripts)
     assert [client.get(script).status_code for script in scripts] == [200] * len(scripts)
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {

@@ -238,7 +238,10 @@ def _check_query(definition: Definition, query: QueryText, toml: Path, sql: Path
         if not re.search(rf"\b{re.escape(name)}\b", query.sql, re.IGNORECASE):
             raise CatalogueError(f"{toml}: {key}: {sql.name} has no column {name}.")
     if f"{definition.source}.".upper() not in query.sql.upper():
-        raise CatalogueError(f"{toml}: source: {sql.name} does not read {definition.source}.")
+        raise CatalogueError(
+            f"{toml}: source: {sql.name} does not read {definition.source}; it names tables in full, "
+            f"as in FROM {definition.source}.NAME."
+        )
     for name in qualified_names(query.sql):
         if not f"{name}.".upper().startswith(f"{definition.source}.".upper()):
             raise CatalogueError(f"{toml}: source: {sql.name} reads {name}, which is not in {definition.source}.")

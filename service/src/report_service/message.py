@@ -51,7 +51,8 @@ def failure_message(due: Due, undelivered: Sequence[Undelivered]) -> Message:
     if due.status == "FAILED":
         subject = f"The report {name} could not be made"
         lines = [f"{subject}.", "", f"{due.error_code}: {due.error_message}", ""]
-        lines.append(f"Request: {due.config_id}. When the cause is mended: CALL RERUN_REPORT({due.config_id}).")
+        again = f"or, once another cause is mended, for the same with the procedure RERUN_REPORT({due.config_id})"
+        lines.append(f"Request: {due.config_id}. Ask again with what is allowed, {again}.")
     else:
         subject = f"The report {name} did not reach everybody"
         lines = [f"{subject}.", "", *(_line(each) for each in undelivered), ""]

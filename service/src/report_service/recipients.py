@@ -89,11 +89,13 @@ class RecipientRules:
         for topic in self.topics:
             if given in (topic, topic.rpartition(":")[2]):
                 return topic
-        raise ValueError(f"which is no topic of this environment; allowed: {_names(self.topics) or 'none'}.")
+        if not self.topics:
+            raise ValueError("but this environment has no topics; set [notify] topic_arns for it.")
+        raise ValueError(f"which is no topic of this environment; allowed: {_names(self.topics)}.")
 
     def _destination(self, given: Any) -> str:
         if not self.destinations:
-            raise ValueError("but this environment has no destinations; set [notify] destinations_secret for it.")
+            raise ValueError("but this environment has no destinations; set [notify] destinations_secret_arn for it.")
         if not isinstance(given, str) or not re.fullmatch(DESTINATION, given):
             raise ValueError("which is no name of a destination: letters, digits, _ . and -, at most 64.")
         return given
