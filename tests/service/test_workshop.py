@@ -11,6 +11,7 @@ import time
 from decimal import Decimal
 
 import openpyxl
+import polars
 import pyarrow as pa
 import pypdfium2
 import pytest
@@ -367,6 +368,19 @@ def test_a_date_beyond_the_calendar_is_refused_by_the_name_of_its_column():
         _check_years(year_10_000, "a")
     _check_years(pa.table({"DAY": [datetime.date.min, None, datetime.date.max]}), "a")
     _check_years(pa.table({"DAY": pa.array([None], pa.date32())}), "a")
+
+
+@pytest.mark.parametrize("output", list(OutputFormat))
+def test_a_report_of_no_rows_is_made_in_every_format(warehouse, queue, tmp_path, s3, output):
+    config_id = insert(warehouse, REPORT_NAME="limited", OUTPUT_FORMAT=output)
+    query = "SELECT N_NAME, N_NATIONKEY FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION WHERE N_NATIONKEY < 0"
+    carry_out(limited(tmp_path, s3, "{}", query), queue.claim(1)[0], warehouse, queue)
+    found = row(warehouse, config_id)
+    assert (found["STATUS"], found["ROW_COUNT"], found["ERROR_MESSAGE"]) == ("COMPLETED", 0, None)
+    if output == OutputFormat.PARQUET:
+        key = found["S3_LOCATION"].removeprefix(f"s3://{BUCKET}/")
+        made = polars.read_parquet(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()))
+        assert (made.columns, made.height) == (["N_NAME", "N_NATIONKEY"], 0)
 
 
 def test_two_columns_of_one_name_are_refused_by_it(warehouse, queue, tmp_path, s3):

@@ -23,7 +23,7 @@ _BATCH_ROWS = 10_000  # what a renderer turns into Python values at a time
 
 @dataclass(frozen=True)
 class Result:
-    """Columns, and the batches that can be read once."""
+    """Columns, and the batches that can be read once: one at least, without rows if there are none."""
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
@@ -53,6 +53,8 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     limit = request.report.row_limit(request.output)
     count = 0
+    if not first.num_rows:
+        yield pa.RecordBatch.from_pylist([], schema)  # of a table without rows Arrow makes no batch
     for table in _chain(first, rest):
         still_wanted()
         count += table.num_rows

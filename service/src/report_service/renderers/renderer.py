@@ -68,7 +68,7 @@ class Renderer(Protocol):
     def write(
         self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], file: BufferedIOBase
     ) -> int:
-        """Write all batches to `file`, which cannot seek, and return the number of rows."""
+        """Write all batches, one at least, to `file`, which cannot seek, and return the number of rows."""
 
 
 def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
