@@ -19,10 +19,10 @@ from service_rows import insert, row
 
 from report_service.attempt import Attempt
 from report_service.catalogue import OutputFormat, load_catalogue
-from report_service.errors import ReportError
+from report_service.errors import ErrorCode, ReportError
 from report_service.heartbeat import Heartbeat
 from report_service.queue import ReportQueue
-from report_service.results import _check_years
+from report_service.results import _cast, _check_years
 from report_service.storage import Storage
 from report_service.workshop import Workshop
 
@@ -368,6 +368,31 @@ def test_a_date_beyond_the_calendar_is_refused_by_the_name_of_its_column():
         _check_years(year_10_000, "a")
     _check_years(pa.table({"DAY": [datetime.date.min, None, datetime.date.max]}), "a")
     _check_years(pa.table({"DAY": pa.array([None], pa.date32())}), "a")
+
+
+@pytest.mark.parametrize(("unit", "ticks"), [("s", 1), ("ms", 10**3), ("us", 10**6)])
+def test_a_time_beyond_the_calendar_is_refused_by_the_name_of_its_column(unit, ticks):
+    first, after = -62_135_596_800 * ticks, 253_402_300_800 * ticks
+    _check_years(pa.table({"AT": pa.array([first, None, after - 1], pa.timestamp(unit))}), "a")
+    for wrong in (first - 1, after):
+        with pytest.raises(ReportError, match="Column AT of a holds a date outside of the years 1 to 9999"):
+            _check_years(pa.table({"AT": pa.array([wrong], pa.timestamp(unit, "UTC"))}), "a")
+
+
+NANOSECOND = pa.array([1], pa.timestamp("ns"))
+YEAR_9999 = pa.array([253_370_764_800 * 10**6], pa.timestamp("us"))
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [(NANOSECOND, YEAR_9999), (YEAR_9999, NANOSECOND), (pa.array([1]), pa.array([Decimal(10**37)]))],
+)
+def test_values_that_do_not_fit_the_type_of_the_first_are_refused_by_the_name_of_their_column(first, later):
+    schema = pa.schema([("GOOD", pa.int64()), ("BAD", first.type)])
+    with pytest.raises(ReportError, match="Column BAD of a begins as") as refused:
+        _cast(pa.table({"GOOD": [1], "BAD": later}), schema, "a")
+    assert (refused.value.code, refused.value.retry) == (ErrorCode.QUERY_FAILED, False)
+    assert _cast(pa.table({"GOOD": [1], "BAD": first}), schema, "a").schema == schema
 
 
 @pytest.mark.parametrize("output", list(OutputFormat))

@@ -18,6 +18,7 @@ from report_service.warehouse import Warehouse, session_is_gone
 _FIRST_DAY, _LAST_DAY = (
     (day - datetime.date(1970, 1, 1)).days for day in (datetime.date.min, datetime.date.max)
 )  # as Arrow counts
+_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # of a timestamp, a second
 _BATCH_ROWS = 10_000  # what a renderer turns into Python values at a time
 
 
@@ -61,16 +62,36 @@ def _batches(
         if count > limit:
             raise ReportError(ErrorCode.TOO_MANY_ROWS, _too_many(request, limit), retry=False)
         _check_years(table, request.report.name)
-        yield from table.cast(schema).to_batches(max_chunksize=_BATCH_ROWS)
+        yield from _cast(table, schema, request.report.name).to_batches(max_chunksize=_BATCH_ROWS)
+
+
+def _cast(table: pa.Table, schema: pa.Schema, report: str) -> pa.Table:
+    """Give a table the types of the first: the connector takes those of whole numbers and times from their values."""
+    columns = []
+    for field, column in zip(schema, table.columns, strict=True):
+        try:
+            columns.append(column.cast(field.type))
+        except pa.ArrowInvalid as error:
+            raise ReportError(
+                ErrorCode.QUERY_FAILED,
+                f"Column {field.name} of {report} begins as {field.type} and goes on as {column.type}: {error}; "
+                "query.sql must cast it, like ::TIMESTAMP_NTZ(6) for times after 2262 or ::VARCHAR for long numbers.",
+                retry=False,
+            ) from error
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _check_years(table: pa.Table, report: str) -> None:
     """Refuse a date that no calendar of a reader has: Snowflake computes beyond the years that it documents."""
     for name, column in zip(table.schema.names, table.columns, strict=True):
-        if not pa.types.is_date32(column.type):
+        if pa.types.is_date32(column.type):
+            counts, a_day = pa.int32(), 1
+        elif pa.types.is_timestamp(column.type):
+            counts, a_day = pa.int64(), 86_400 * _TICKS[column.type.unit]
+        else:
             continue
-        bounds = pc.min_max(column.cast(pa.int32())).as_py()
-        if bounds["min"] is not None and not _FIRST_DAY <= bounds["min"] <= bounds["max"] <= _LAST_DAY:
+        low, high = pc.min_max(column.cast(counts)).as_py().values()
+        if low is not None and not _FIRST_DAY * a_day <= low <= high < (_LAST_DAY + 1) * a_day:
             raise ReportError(
                 ErrorCode.QUERY_FAILED,
                 f"Column {name} of {report} holds a date outside of the years 1 to 9999; query.sql must leave it out.",
