@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import openpyxl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pypdfium2
 import pytest
 import xlsxwriter
@@ -25,6 +26,7 @@ from report_service.errors import ReportError
 from report_service.renderers import ReportFacts, pdf_file, resolve_columns
 from report_service.renderers.csv_file import CsvRenderer
 from report_service.renderers.excel_file import ExcelRenderer
+from report_service.renderers.parquet_file import ParquetRenderer
 from report_service.renderers.pdf_file import PdfRenderer
 from report_service.renderers.pdf_fonts import Typesetter
 
@@ -333,6 +335,15 @@ def test_xlsxwriter_still_has_what_the_sheet_takes_from_inside_it(tmp_path):
 def test_excel_refuses_a_text_that_no_cell_can_hold(write):
     with pytest.raises(ReportError, match="Column A holds a text of 32,768 characters in row 2"):
         write(ExcelRenderer(), pa.table({"A": ["x" * 32767, "x" * 32768]}))
+
+
+def test_parquet_holds_no_more_than_a_group_however_long_its_rows_are(write):
+    short = pa.table({"A": range(250_000)})
+    long = pa.table({"A": [str(number) * 8_000 for number in range(1000, 4000)]})
+    for table, groups in ((short, 3), (long, 2)):
+        file = pq.ParquetFile(write(ParquetRenderer(), table, chunk=500))
+        assert file.num_row_groups == groups
+        assert file.read().equals(table)
 
 
 def test_pdf_says_what_it_is_and_repeats_its_header_on_numbered_pages(write):

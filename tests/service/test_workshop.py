@@ -22,7 +22,7 @@ from report_service.catalogue import OutputFormat, load_catalogue
 from report_service.errors import ErrorCode, ReportError
 from report_service.heartbeat import Heartbeat
 from report_service.queue import ReportQueue
-from report_service.results import _cast, _check_years
+from report_service.results import _cast, _check_years, _cut
 from report_service.storage import Storage
 from report_service.workshop import Workshop
 
@@ -406,6 +406,15 @@ def test_a_report_of_no_rows_is_made_in_every_format(warehouse, queue, tmp_path,
         key = found["S3_LOCATION"].removeprefix(f"s3://{BUCKET}/")
         made = polars.read_parquet(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()))
         assert (made.columns, made.height) == (["N_NAME", "N_NATIONKEY"], 0)
+
+
+def test_long_rows_come_in_smaller_batches():
+    short, long = pa.table({"A": range(25_000)}), pa.table({"A": ["x" * 32_000] * 2000})
+    assert [batch.num_rows for batch in _cut(short)] == [10_000, 10_000, 5000]
+    batches = _cut(long)
+    assert max(batch.nbytes for batch in batches) <= 16 * 1024**2
+    assert pa.Table.from_batches(batches) == long
+    assert [batch.num_rows for batch in _cut(pa.table({"A": ["x" * 20_000_000] * 2}))] == [1, 1]
 
 
 def test_two_columns_of_one_name_are_refused_by_it(warehouse, queue, tmp_path, s3):

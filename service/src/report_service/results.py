@@ -19,7 +19,8 @@ _FIRST_DAY, _LAST_DAY = (
     (day - datetime.date(1970, 1, 1)).days for day in (datetime.date.min, datetime.date.max)
 )  # as Arrow counts
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # of a timestamp, a second
-_BATCH_ROWS = 10_000  # what a renderer turns into Python values at a time
+# What a renderer takes at a time, several times as large on its way into a file.
+_BATCH_ROWS, _BATCH_BYTES = 10_000, 16 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,14 @@ def _batches(
         if count > limit:
             raise ReportError(ErrorCode.TOO_MANY_ROWS, _too_many(request, limit), retry=False)
         _check_years(table, request.report.name)
-        yield from _cast(table, schema, request.report.name).to_batches(max_chunksize=_BATCH_ROWS)
+        yield from _cut(_cast(table, schema, request.report.name))
+
+
+def _cut(table: pa.Table) -> list[pa.RecordBatch]:
+    """Cut a table so that a batch is small, be it of many rows or of long ones."""
+    rows = _BATCH_BYTES * table.num_rows // max(table.nbytes, 1)
+    batches: list[pa.RecordBatch] = table.to_batches(max_chunksize=max(1, min(_BATCH_ROWS, rows)))
+    return batches
 
 
 def _cast(table: pa.Table, schema: pa.Schema, report: str) -> pa.Table:
