@@ -439,7 +439,7 @@ def test_pdf_cuts_long_text_visibly_and_numbers_never(write):
 
 def test_a_number_of_a_pdf_that_is_wider_than_its_column_is_made_narrower(write):
     number = 10**37 + 1  # after the rows that the widths are taken from
-    table = pa.table({"N": pa.array([1] * 2100 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2101})
+    table = pa.table({"N": pa.array([1] * 2600 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2601})
     document = pypdfium2.PdfDocument(write(PdfRenderer(), table, chunk=500))
     page = document[len(document) - 1].get_textpage()
     start, count = page.search(f"{number:,}").get_next()
@@ -578,6 +578,22 @@ def test_the_chart_names_days_in_full_unless_all_are_the_first_of_a_month_and_sa
     shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
     assert any(line.startswith("2024-01-01 2024-01-02 ") for line in shown)
     assert "By day (8 of 9 series)" in shown
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [(2000, "the first 40 of 2000"), (2001, "of the first 2,000 rows, the first 40 of 2000")]
+)
+def test_the_chart_says_that_rows_come_after_those_it_is_of(write, rows, said):
+    chart = Chart(kind="line", title="By number", category="number", values=("number",))
+    shown = pdf_text(write(PdfRenderer(), pa.table({"NUMBER": range(rows)}), chart=chart, chunk=500)).split("\r\n")
+    assert f"By number ({said})" in shown
+
+
+def test_the_chart_says_that_some_values_are_not_to_be_seen(write):
+    chart = Chart(kind="bar", title="By kind", category="kind", values=("value",))
+    table = pa.table({"KIND": ["a", "a", "b", "a"], "VALUE": [1, 2, 3, None]})
+    shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
+    assert "By kind (2 values are behind later ones of their place)" in shown
 
 
 @pytest.mark.parametrize(
