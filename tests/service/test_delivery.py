@@ -4,9 +4,12 @@ import base64
 import datetime
 import email
 import email.policy
+import html
 import itertools
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +29,7 @@ from report_service.channels import AppriseChannel, EmailChannel, SnsChannel
 from report_service.delivery import Delivery
 from report_service.errors import RequestError
 from report_service.links import Links
+from report_service.message import Message
 from report_service.queue import DeliveryLedger
 from report_service.recipients import RecipientRules
 from report_service.storage import Storage
@@ -453,6 +457,39 @@ def test_a_webhook_that_fails_is_told_in_the_ledger_and_the_others_have_the_repo
     assert found["bad"][1:4] == (status, 1, code)
     assert bad.url not in found["bad"][4]
     assert (found["a@example.com"][1], found["good"][1]) == ("SENT", "SENT")
+
+
+def test_a_destination_that_speaks_html_gets_text_and_no_markup(hook, destinations):
+    """As Telegram's does; a parameter of a report is whatever its requester wrote."""
+    there = hook(lambda body: (200, "ok"))
+    destinations({"html": f"{there.url}&format=html"})(Message("A title", '<a href="http://x">a</a> & b'), "html")
+    told = json.loads(there.got[0])["message"]
+    assert html.unescape(told).replace("\xa0", " ") == '<a href="http://x">a</a> & b'
+    assert "<a" not in told
+
+
+UNREADABLE = """
+from report_service import log
+from report_service.channels import AppriseChannel, DeliveryError
+from report_service.message import Message
+
+class Secrets:
+    def get_secret_value(self, SecretId):
+        return {"SecretString": '{"a": "slak://TOKEN-A/TOKEN-B", "b": "slack://TOKEN-C/x"}'}
+
+log.start("INFO")
+for name in "ab":
+    try:
+        AppriseChannel(Secrets(), "arn")(Message("title", "text"), name)
+    except DeliveryError as error:
+        log.error("refused", error)
+"""
+
+
+def test_the_log_has_no_token_of_a_url_that_apprise_cannot_read():
+    ran = subprocess.run([sys.executable, "-c", UNREADABLE], capture_output=True, text=True, check=True)
+    assert ran.stdout.count("apprise knows no service") == 2
+    assert "TOKEN" not in ran.stdout + ran.stderr
 
 
 def test_a_webhook_that_is_slow_is_uncertain_after_its_time(warehouse, finished, deliver, cloud, hook, destinations):

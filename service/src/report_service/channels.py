@@ -94,8 +94,10 @@ class AppriseChannel:
                 raise DeliveryError(
                     "INVALID_DESTINATION", f"apprise knows no service for the URL of {recipient!r} in the secret."
                 )
+            # Not the plugin's own `notify`: to one that speaks HTML, like Telegram's, our text would be markup.
+            notifier = apprise.Apprise(plugin)
             with apprise.LogCapture(level=apprise.logging.WARNING) as told:  # type: ignore[no-untyped-call]
-                if plugin.notify(title=message.subject, body=message.text):
+                if notifier.notify(title=message.subject, body=message.text, body_format=apprise.NotifyFormat.TEXT):
                     return
                 reason = " ".join(told.getvalue().split()) or "apprise did not say why"
         status = int(found[1]) if (found := _STATUS.search(reason)) else None
