@@ -123,6 +123,22 @@ def test_an_s3_that_fails_at_a_step_makes_the_upload_fail(cloud, s3, step, fault
         assert (objects, unfinished) == ([], [])
 
 
+@pytest.mark.parametrize("mebibytes", [9, 40])  # told by the last part, and by one before it
+def test_an_s3_that_gives_a_part_no_tag_makes_the_upload_fail(s3, mebibytes):
+    class Tagless:
+        def __getattr__(self, name):
+            return getattr(s3, name)
+
+        def upload_part(self, **call):
+            s3.upload_part(**call)
+            return {}
+
+    with pytest.raises(ReportError, match="could not be stored .* without 'ETag'") as failed:
+        attempt(Storage(Tagless(), BUCKET), mebibytes)
+    assert (failed.value.code, failed.value.retry) == (ErrorCode.UPLOAD_FAILED, True)
+    assert left_over(s3) == ([], [])
+
+
 KILLED = """
 import sys, time
 from report_service.aws import client

@@ -103,10 +103,10 @@ class Upload(io.BufferedIOBase):
         self.close()
         try:
             answer = self._finish()
-        except Failures as error:
+        except (*Failures, KeyError) as error:
             raise self._failed(error) from error
         if not answer.get("ETag"):
-            raise self._failed("S3 answered without an ETag.")
+            raise self._failed(KeyError("ETag"))
         return Stored(self._place, self._bytes, self._digest.hexdigest())
 
     def give_up(self) -> None:
@@ -165,6 +165,8 @@ class Upload(io.BufferedIOBase):
             self._pool.shutdown(cancel_futures=True)
 
     def _failed(self, reason: object) -> ReportError:
+        if isinstance(reason, KeyError):
+            reason = f"S3 answered without {reason}."
         return ReportError(ErrorCode.UPLOAD_FAILED, f"The file could not be stored as {self._place}: {reason}")
 
 
