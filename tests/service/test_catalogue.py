@@ -50,6 +50,7 @@ def test_nonsense_in_the_place_of_a_name_is_an_unknown_report(catalogue, given):
     [
         ("title = ", "SELECT A FROM DB.S.T", ["report.toml"]),
         ('title = "T"', "SELECT A FROM DB.S.T", ["report.toml", "description", "required"]),
+        (HEAD.replace('title = "', 'title = "two\\nlines '), "SELECT A FROM DB.S.T", ["report.toml", "title", "two"]),
         (HEAD + "colour = 1", "SELECT A FROM DB.S.T", ["report.toml", "colour"]),
         (HEAD + 'formats = ["DOCX"]', "SELECT A FROM DB.S.T", ["report.toml", "formats", "DOCX", "CSV"]),
         (HEAD + "limits = { rows = 0 }", "SELECT A FROM DB.S.T", ["report.toml", "limits.rows", "0"]),
