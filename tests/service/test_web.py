@@ -1,5 +1,6 @@
 """The HTTP door over the Snowflake stand-in."""
 
+import datetime
 import itertools
 import json
 import re
@@ -8,6 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -18,8 +20,10 @@ from snowflake.connector.errors import OperationalError
 from report_service.login import LoginError
 from report_service.queue import Produced, ReportQueue
 from report_service.queue.outcome import completed
+from report_service.queue.rows import Demand
 from report_service.recipients import RecipientRules
 from report_service.warehouse import BusyError, TransactionTooLongError
+from report_service.web import prometheus
 from report_service.web.app import make_app
 from report_service.web.guard import TokenGuard
 from report_service.web.readiness import LOOK_SECONDS, Readiness
@@ -383,6 +387,14 @@ def test_metrics_are_prometheus_text(client, warehouse):
     assert 'snowgate_reports{status="PENDING"} 1' in text
     assert "snowgate_queue_pending 1" in text
     assert "# TYPE snowgate_reports gauge" in text
+
+
+def test_metrics_have_all_their_digits():
+    demand = Demand(12_345_678, 1, None, datetime.datetime(2026, 1, 1))
+    text = prometheus.text({"COMPLETED": 1_234_567}, demand, [("processing_seconds", "p50", None, Decimal("0.1"))])
+    assert 'snowgate_reports{status="COMPLETED"} 1234567\n' in text
+    assert "snowgate_queue_pending 12345678\n" in text
+    assert 'snowgate_report_processing_seconds{quantile="0.5"} 0.1\n' in text
 
 
 @pytest.mark.parametrize(

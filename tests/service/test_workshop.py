@@ -129,6 +129,13 @@ def test_parameters_decide_what_is_in_the_file(make):
     assert min(Decimal(line["BALANCE"]) for line in rows) >= 9000
 
 
+def test_a_file_names_its_parameters_with_all_their_digits(make):
+    _, file = make(REPORT_NAME="customer_balance", OUTPUT_FORMAT="PDF", PARAMETERS={"minimum_balance": 9998.765})
+    assert "9998.765" in pypdfium2.PdfDocument(file)[0].get_textpage().get_text_range()
+    _, file = make(REPORT_NAME="customer_balance", OUTPUT_FORMAT="PDF", PARAMETERS={"minimum_balance": 9998.0})
+    assert "9998\r\n" in pypdfium2.PdfDocument(file)[0].get_textpage().get_text_range()
+
+
 BAD_ROWS = [
     ("UNKNOWN_REPORT", "sales_report", {"REPORT_NAME": "sales_reprot"}),
     ("UNKNOWN_REPORT", "pricing_summary", {"REPORT_NAME": "'; DROP TABLE REPORT_CONFIG; --"}),

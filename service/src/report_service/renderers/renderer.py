@@ -111,7 +111,7 @@ def _shown_parameters(definition: Definition, values: Mapping[str, Value]) -> tu
 def _shown(value: Value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _natural_kind(kind: pa.DataType) -> ColumnKind:
