@@ -5,7 +5,6 @@ import dataclasses
 import datetime
 import hashlib
 import io
-import json
 import threading
 import time
 from decimal import Decimal
@@ -483,7 +482,6 @@ def test_a_failing_query_is_told_with_snowflakes_own_words(warehouse, queue, cat
     found = row(warehouse, config_id)
     assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "QUERY_FAILED")
     assert "NO_SUCH_COLUMN" in found["ERROR_MESSAGE"].upper()
-    assert json.dumps(found["ERROR_MESSAGE"])
 
 
 def test_more_rows_than_the_limit_fail_instead_of_being_cut(warehouse, queue, s3, tmp_path):
