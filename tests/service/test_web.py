@@ -4,6 +4,7 @@ import datetime
 import itertools
 import json
 import re
+import socket
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
+import uvicorn
 from botocore.exceptions import ReadTimeoutError
 from fastapi.testclient import TestClient
 from service_rows import insert, row
@@ -352,6 +354,22 @@ def test_docs_and_the_openapi_document_are_open(make):
 def test_a_body_beyond_the_limit_is_refused(client):
     answer = client.post("/process-job", json=JOB | {"source": "x" * 5000})
     assert answer.status_code == 413
+
+
+def test_a_body_that_does_not_come_is_waited_for_no_longer_than_an_answer(make):
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(make(answer_seconds=0.5).app, log_level="critical"))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        with socket.create_connection(listening.getsockname(), timeout=10) as caller:
+            caller.sendall(b"POST /process-job HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            told = b"".join(iter(lambda: caller.recv(4096), b""))  # until the server closes
+    finally:
+        server.should_exit = True
+        thread.join()
+    assert told.startswith(b"HTTP/1.1 408 Request Timeout")
+    assert b"application/problem+json" in told
 
 
 def test_jobs_are_listed_newest_first_and_by_status(client, warehouse, queue):

@@ -71,7 +71,7 @@ def make_app(
         redirect_slashes=False,  # behind a load balancer to http://, and the caller's token with it
     )
     patch_fastapi(app, redirect_from_root_to_docs=False)
-    app.add_middleware(BodyLimit, limit=body_bytes)
+    app.add_middleware(BodyLimit, limit=body_bytes, seconds=answer_seconds)
     install(app)
     app.include_router(_open_routes(timed_route(answer_seconds), open_queue, environment))
     submissions = Submissions(open_queue, answer_seconds=answer_seconds)
@@ -83,7 +83,7 @@ def make_app(
 
 
 def _open_routes(kind: type[APIRoute], open_queue: OpenQueue, environment: str) -> APIRouter:
-    router = APIRouter(tags=["operations"], route_class=kind, responses=responses(413))
+    router = APIRouter(tags=["operations"], route_class=kind, responses=responses(408, 413))
     readiness = Readiness(open_queue)
 
     # Not in a thread of the pool: requests that wait for Snowflake may have them all, and the load balancer asks this.
@@ -103,7 +103,7 @@ def _open_routes(kind: type[APIRoute], open_queue: OpenQueue, environment: str) 
 
 def _guarded(kind: type[APIRoute]) -> APIRouter:
     # The kind of route asks for the token; what it depends on here only tells the OpenAPI document so.
-    return APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 413, 429, 503))
+    return APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 408, 413, 429, 503))
 
 
 def _submit_route(
