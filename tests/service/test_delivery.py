@@ -25,7 +25,7 @@ from snowflake.connector.errors import OperationalError
 
 from local.cloud.additions.mail import INBOX
 from report_service.attempt import Attempt
-from report_service.channels import AppriseChannel, EmailChannel, SnsChannel
+from report_service.channels import AppriseChannel, DeliveryError, EmailChannel, SnsChannel
 from report_service.delivery import Delivery
 from report_service.errors import RequestError
 from report_service.links import Links
@@ -466,6 +466,17 @@ def test_a_destination_that_speaks_html_gets_text_and_no_markup(hook, destinatio
     told = json.loads(there.got[0])["message"]
     assert html.unescape(told).replace("\xa0", " ") == '<a href="http://x">a</a> & b'
     assert "<a" not in told
+
+
+def test_a_destination_that_is_new_in_the_secret_is_known_at_once(cloud, hook):
+    there, secrets = hook(lambda body: (200, "ok")), cloud.client("secretsmanager")
+    arn = secrets.create_secret(Name="destinations-new", SecretString=json.dumps({"old": there.url}))["ARN"]
+    channel = AppriseChannel(secrets, arn)
+    with pytest.raises(DeliveryError, match="no destination 'new'; there are: old"):
+        channel(Message("title", "text"), "new")
+    secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({"old": there.url, "new": there.url}))
+    channel(Message("title", "text"), "new")
+    assert len(there.got) == 1
 
 
 UNREADABLE = """

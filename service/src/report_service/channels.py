@@ -106,7 +106,7 @@ class AppriseChannel:
         raise DeliveryError("SEND_FAILED", f"{recipient} did not take it: {reason}", retry=status in (429, 503))
 
     def _url(self, recipient: str) -> str:
-        if time.monotonic() - self._read_at > _KEPT_SECONDS:
+        if recipient not in self._urls or time.monotonic() - self._read_at > _KEPT_SECONDS:  # it may be a new one
             self._urls = self._read()
             self._read_at = time.monotonic()
         if recipient not in self._urls:
