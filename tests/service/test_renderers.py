@@ -589,6 +589,14 @@ def test_the_chart_says_that_rows_come_after_those_it_is_of(write, rows, said):
     assert f"By number ({said})" in shown
 
 
+@pytest.mark.parametrize("value", ["12", datetime.date(2020, 1, 1), True])
+def test_the_chart_refuses_values_that_are_no_numbers_by_the_name_of_their_column(write, value):
+    chart = Chart(kind="bar", title="By kind", category="kind", values=("value",))
+    with pytest.raises(ReportError, match="column value in its values") as refused:
+        write(PdfRenderer(), pa.table({"KIND": ["a"], "VALUE": [value]}), chart=chart)
+    assert not refused.value.retry
+
+
 def test_the_chart_says_that_some_values_are_not_to_be_seen(write):
     chart = Chart(kind="bar", title="By kind", category="kind", values=("value",))
     table = pa.table({"KIND": ["a", "a", "b", "a"], "VALUE": [1, 2, 3, None]})

@@ -14,6 +14,7 @@ from reportlab.graphics.shapes import Drawing, String
 from reportlab.lib.colors import HexColor
 
 from report_service.catalogue import Chart
+from report_service.errors import ErrorCode, ReportError
 from report_service.renderers.pdf_fonts import BOLD, REGULAR, Typesetter, face
 from report_service.renderers.renderer import Column
 
@@ -34,12 +35,15 @@ def draw_chart(
 ) -> Drawing | None:
     """Return the chart of the first `rows`, or None if there is nothing to draw.
 
-    Its title says what it leaves out; rows that come after these, unless they are the `whole` result, too.
+    Its title says what it leaves out; rows that come after these, unless they are the `whole` result, too. Raises
+    ReportError for values that are no numbers.
     """
     names = {column.name.upper(): index for index, column in enumerate(columns)}
     wanted = [chart.category, *chart.values, *([chart.series] if chart.series else [])]
     if rows.num_rows == 0 or any(name.upper() not in names for name in wanted):
         return None
+    for name in chart.values:
+        _refuse_what_is_no_number(name, rows.column(names[name.upper()]).type)
     categories, series, hidden = _series(chart, rows, columns, names)
     left_out = [] if whole else [f"of the first {rows.num_rows:,} rows"]
     if hidden:
@@ -61,6 +65,12 @@ def draw_chart(
     drawing.add(_plot(chart, *typesetter.in_one_font(categories), list(series.values()), width, legend.y - 24))
     drawing.add(legend)
     return drawing
+
+
+def _refuse_what_is_no_number(name: str, kind: pa.DataType) -> None:
+    if not (pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_floating(kind)):
+        text = f"The chart has column {name} in its values, which is of type {kind}; numbers are allowed."
+        raise ReportError(ErrorCode.QUERY_FAILED, text, retry=False)
 
 
 def _series(
