@@ -79,6 +79,7 @@ def attempt(stored, mebibytes, *, limit=10**9, end=lambda upload: upload.finish(
 def test_a_file_that_is_not_finished_leaves_nothing(s3, stored, mebibytes):
     with pytest.raises(ZeroDivisionError):
         attempt(stored, mebibytes, end=lambda upload: 1 / 0)
+    attempt(stored, mebibytes, end=lambda upload: None)
     assert left_over(s3) == ([], [])
 
 
