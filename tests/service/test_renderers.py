@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import openpyxl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pypdfium2
 import pytest
 import xlsxwriter
@@ -25,6 +26,7 @@ from report_service.errors import ReportError
 from report_service.renderers import ReportFacts, pdf_file, resolve_columns
 from report_service.renderers.csv_file import CsvRenderer
 from report_service.renderers.excel_file import ExcelRenderer
+from report_service.renderers.parquet_file import ParquetRenderer
 from report_service.renderers.pdf_file import PdfRenderer
 from report_service.renderers.pdf_fonts import Typesetter
 
@@ -342,6 +344,15 @@ def test_excel_refuses_a_text_that_no_cell_can_hold(write):
         write(ExcelRenderer(), pa.table({"A": ["x" * 32767, "x" * 32768]}))
 
 
+def test_parquet_holds_no_more_than_a_group_however_long_its_rows_are(write):
+    short = pa.table({"A": range(250_000)})
+    long = pa.table({"A": [str(number) * 8_000 for number in range(1000, 4000)]})
+    for table, groups in ((short, 3), (long, 2)):
+        file = pq.ParquetFile(write(ParquetRenderer(), table, chunk=500))
+        assert file.num_row_groups == groups
+        assert file.read().equals(table)
+
+
 def test_pdf_says_what_it_is_and_repeats_its_header_on_numbered_pages(write):
     table = pa.table({"NAME": [f"row {number}" for number in range(200)], "COUNT": list(range(1000, 1200))})
     path = write(PdfRenderer(), table, chunk=30, columns=definition(count="How many"))
@@ -435,7 +446,7 @@ def test_pdf_cuts_long_text_visibly_and_numbers_never(write):
 
 def test_a_number_of_a_pdf_that_is_wider_than_its_column_is_made_narrower(write):
     number = 10**37 + 1  # after the rows that the widths are taken from
-    table = pa.table({"N": pa.array([1] * 2100 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2101})
+    table = pa.table({"N": pa.array([1] * 2600 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2601})
     document = pypdfium2.PdfDocument(write(PdfRenderer(), table, chunk=500))
     page = document[len(document) - 1].get_textpage()
     start, count = page.search(f"{number:,}").get_next()
@@ -574,6 +585,30 @@ def test_the_chart_names_days_in_full_unless_all_are_the_first_of_a_month_and_sa
     shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
     assert any(line.startswith("2024-01-01 2024-01-02 ") for line in shown)
     assert "By day (8 of 9 series)" in shown
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [(2000, "the first 40 of 2000"), (2001, "of the first 2,000 rows, the first 40 of 2000")]
+)
+def test_the_chart_says_that_rows_come_after_those_it_is_of(write, rows, said):
+    chart = Chart(kind="line", title="By number", category="number", values=("number",))
+    shown = pdf_text(write(PdfRenderer(), pa.table({"NUMBER": range(rows)}), chart=chart, chunk=500)).split("\r\n")
+    assert f"By number ({said})" in shown
+
+
+@pytest.mark.parametrize("value", ["12", datetime.date(2020, 1, 1), True])
+def test_the_chart_refuses_values_that_are_no_numbers_by_the_name_of_their_column(write, value):
+    chart = Chart(kind="bar", title="By kind", category="kind", values=("value",))
+    with pytest.raises(ReportError, match="column value in its values") as refused:
+        write(PdfRenderer(), pa.table({"KIND": ["a"], "VALUE": [value]}), chart=chart)
+    assert not refused.value.retry
+
+
+def test_the_chart_says_that_some_values_are_not_to_be_seen(write):
+    chart = Chart(kind="bar", title="By kind", category="kind", values=("value",))
+    table = pa.table({"KIND": ["a", "a", "b", "a"], "VALUE": [1, 2, 3, None]})
+    shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
+    assert "By kind (2 values are behind later ones of their place)" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """The HTTP door over the Snowflake stand-in."""
 
+import datetime
 import itertools
 import json
 import re
+import socket
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
+import uvicorn
 from botocore.exceptions import ReadTimeoutError
 from fastapi.testclient import TestClient
 from service_rows import insert, row
@@ -18,8 +22,10 @@ from snowflake.connector.errors import OperationalError
 from report_service.login import LoginError
 from report_service.queue import Produced, ReportQueue
 from report_service.queue.outcome import completed
+from report_service.queue.rows import Demand
 from report_service.recipients import RecipientRules
 from report_service.warehouse import BusyError, TransactionTooLongError
+from report_service.web import prometheus
 from report_service.web.app import make_app
 from report_service.web.guard import TokenGuard
 from report_service.web.readiness import LOOK_SECONDS, Readiness
@@ -359,6 +365,22 @@ def test_a_body_beyond_the_limit_is_refused(client):
     assert answer.status_code == 413
 
 
+def test_a_body_that_does_not_come_is_waited_for_no_longer_than_an_answer(make):
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(make(answer_seconds=0.5).app, log_level="critical"))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        with socket.create_connection(listening.getsockname(), timeout=10) as caller:
+            caller.sendall(b"POST /process-job HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            told = b"".join(iter(lambda: caller.recv(4096), b""))  # until the server closes
+    finally:
+        server.should_exit = True
+        thread.join()
+    assert told.startswith(b"HTTP/1.1 408 Request Timeout")
+    assert b"application/problem+json" in told
+
+
 def test_jobs_are_listed_newest_first_and_by_status(client, warehouse, queue):
     first = insert(warehouse, REPORT_NAME="pricing_summary")
     second = insert(warehouse, REPORT_NAME="order_priority")
@@ -392,6 +414,14 @@ def test_metrics_are_prometheus_text(client, warehouse):
     assert 'snowgate_reports{status="PENDING"} 1' in text
     assert "snowgate_queue_pending 1" in text
     assert "# TYPE snowgate_reports gauge" in text
+
+
+def test_metrics_have_all_their_digits():
+    demand = Demand(12_345_678, 1, None, datetime.datetime(2026, 1, 1))
+    text = prometheus.text({"COMPLETED": 1_234_567}, demand, [("processing_seconds", "p50", None, Decimal("0.1"))])
+    assert 'snowgate_reports{status="COMPLETED"} 1234567\n' in text
+    assert "snowgate_queue_pending 12345678\n" in text
+    assert 'snowgate_report_processing_seconds{quantile="0.5"} 0.1\n' in text
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ class Limits(_Part):
 class Definition(_Part):
     """The form of a report.toml."""
 
-    title: str = Field(min_length=1, max_length=120)
+    # One line: it is the subject of e-mails too.
+    title: str = Field(min_length=1, max_length=120, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]*$")
     description: str = Field(min_length=1, max_length=500)
     source: str = Field(pattern=r"^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*){1,2}$")
     formats: tuple[Annotated[OutputFormat, Field(strict=False)], ...] = Field(

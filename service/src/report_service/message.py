@@ -47,7 +47,7 @@ def _file(produced: Produced, path: Path | None, link: Link | None) -> list[str]
 
 def failure_message(due: Due, undelivered: Sequence[Undelivered]) -> Message:
     """Tell the requester that a report could not be made, or whom it did not reach."""
-    name = str(due.report_name)[:80]
+    name = " ".join(str(due.report_name).split())[:80]  # whatever the row holds: no header has line breaks
     if due.status == "FAILED":
         subject = f"The report {name} could not be made"
         lines = [f"{subject}.", "", f"{due.error_code}: {due.error_message}", ""]

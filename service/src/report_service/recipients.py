@@ -78,12 +78,12 @@ class RecipientRules:
 
     def _email(self, given: Any) -> str:
         try:
-            found = validate_email(given, check_deliverability=False)
+            found = validate_email(given, check_deliverability=False, allow_smtputf8=False)
         except (EmailNotValidError, TypeError, AttributeError) as error:
             raise ValueError(f"which is no e-mail address: {error}") from None
         if self.domains and found.domain.lower() not in self.domains:
             raise ValueError(f"whose domain gets no reports; allowed: {', '.join(self.domains)}.")
-        return found.normalized
+        return str(found.ascii_email)  # SES takes a domain in Punycode only ("SendEmail" in its API Reference)
 
     def _topic(self, given: Any) -> str:
         for topic in self.topics:

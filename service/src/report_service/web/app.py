@@ -71,7 +71,7 @@ def make_app(
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # behind a load balancer to http://, and the caller's token with it
     )
-    app.add_middleware(BodyLimit, limit=body_bytes)
+    app.add_middleware(BodyLimit, limit=body_bytes, seconds=answer_seconds)
     install(app)
     _add_docs(app)
     app.include_router(_open_routes(timed_route(answer_seconds), open_queue, environment))
@@ -101,7 +101,7 @@ def _add_docs(app: FastAPI) -> None:
 
 
 def _open_routes(kind: type[APIRoute], open_queue: OpenQueue, environment: str) -> APIRouter:
-    router = APIRouter(tags=["operations"], route_class=kind, responses=responses(413))
+    router = APIRouter(tags=["operations"], route_class=kind, responses=responses(408, 413))
     readiness = Readiness(open_queue)
 
     # Not in a thread of the pool: requests that wait for Snowflake may have them all, and the load balancer asks this.
@@ -121,7 +121,7 @@ def _open_routes(kind: type[APIRoute], open_queue: OpenQueue, environment: str) 
 
 def _guarded(kind: type[APIRoute]) -> APIRouter:
     # The kind of route asks for the token; what it depends on here only tells the OpenAPI document so.
-    return APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 413, 429, 503))
+    return APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 408, 413, 429, 503))
 
 
 def _submit_route(
