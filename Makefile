@@ -58,7 +58,8 @@ bootstrap: setup ## cdk bootstrap, once per account and region: make bootstrap T
 	cdk bootstrap $(TARGET)
 
 # Never a default: whoever deploys or destroys says where.
-NAMED = $(if $(filter command line environment,$(origin ENV)),,$(error Which environment? Say ENV=dev, or another of environments/))
+ENVIRONMENTS = $(basename $(notdir $(wildcard environments/*.toml)))
+NAMED = $(if $(and $(filter command line environment,$(origin ENV)),$(filter $(ENVIRONMENTS),$(ENV))),,$(error Which environment? Say ENV= and one of environments/: $(ENVIRONMENTS)))
 
 # A new value of Recheck each time: what somebody changed in Snowflake is found and repaired although nothing is new.
 RECHECK = $(foreach stack,Secrets Snowflake,--parameters $(ENV)-$(stack):Recheck=$(shell date -u +%Y-%m-%dT%H:%M:%SZ))

@@ -112,6 +112,8 @@ AWS (boto3, the CDK CLI):
 Web role, at another port after each start: {platform.web_url() or "starting; see build/local/run/tasks.json"}/docs
   its token, after the exports above:
   .venv/bin/python -c "import boto3; print({token})"
+E-mails that were sent, after the exports above: curl --cacert $AWS_CA_BUNDLE $AWS_ENDPOINT_URL/_ministack/ses/messages
+Files, links and more: docs/local-platform.md
 Logs: {platform.logs}"""
 
 
@@ -147,7 +149,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="the platform's folder; default build/local, the demo's its own")
     own, command = _cut(sys.argv[1:])
     options = parser.parse_args(own)
-    console = Console(emoji=False, width=None if sys.stdout.isatty() else 110)
+    console = Console(emoji=False, width=None if sys.stdout.isatty() else 120)
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)

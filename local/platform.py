@@ -15,6 +15,7 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -254,7 +255,7 @@ class Platform:
     # --- what a user does
 
     def bootstrap(self) -> None:
-        """After synth, once per account: `cdk bootstrap`, the deployer's login, the SQL that an administrator runs."""
+        """After synth, once per account: `cdk bootstrap`, the deployer's login, the administrator's SQL, the sender."""
         target = f"aws://{self.environment.account}/{self.environment.region}"
         environment = self.operator_environment()
         command: list[str | Path] = ["cdk", "bootstrap", target, "--app", self.assembly]
@@ -275,6 +276,10 @@ class Platform:
         with self.connect(database=None, schema=None) as connection:
             for cursor in connection.execute_string(file.read_text(), remove_comments=True):
                 cursor.close()
+        if self.environment.sender:
+            ses = self.client("sesv2")
+            with suppress(ses.exceptions.AlreadyExistsException):  # since an earlier start
+                ses.create_email_identity(EmailIdentity=self.environment.sender)
 
     def synth(self) -> None:
         """`cdk synth` of all environments, with no account; `make synth` and a test validate them as well."""

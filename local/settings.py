@@ -20,6 +20,7 @@ class LocalEnvironment:
     config_schema: str
     warehouse: str
     image: str
+    sender: str | None
 
     @classmethod
     def read(cls, name: str = "local") -> LocalEnvironment:
@@ -36,4 +37,5 @@ class LocalEnvironment:
             config_schema=snowflake["config_schema"],
             warehouse=snowflake["warehouse"],
             image=values["image"]["uri"],
+            sender=values.get("mail", {}).get("sender"),
         )

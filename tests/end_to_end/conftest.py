@@ -43,7 +43,6 @@ def requests(cursor: Any) -> Requests:
 
 @pytest.fixture(scope="session")
 def mail_sender(platform: Platform) -> str:
-    """The environment's sender, which SES takes e-mail from."""
-    sender = "reports@example.com"
-    platform.client("sesv2").create_email_identity(EmailIdentity=sender)
-    return sender
+    """The environment's sender, which the platform's bootstrap made an identity of SES."""
+    assert platform.environment.sender
+    return platform.environment.sender

@@ -26,7 +26,7 @@ def write(tmp_path):
 
 
 def test_the_shipped_catalogue_holds_the_four_reports(catalogue):
-    assert list(catalogue) == ["customer_balance", "order_priority", "pricing_summary", "sales_report"]
+    assert catalogue.keys() >= {"customer_balance", "order_priority", "pricing_summary", "sales_report"}
 
 
 def test_a_report_is_found_in_any_case(catalogue):
@@ -50,6 +50,7 @@ def test_nonsense_in_the_place_of_a_name_is_an_unknown_report(catalogue, given):
     [
         ("title = ", "SELECT A FROM DB.S.T", ["report.toml"]),
         ('title = "T"', "SELECT A FROM DB.S.T", ["report.toml", "description", "required"]),
+        (HEAD.replace('title = "', 'title = "two\\nlines '), "SELECT A FROM DB.S.T", ["report.toml", "title", "two"]),
         (HEAD + "colour = 1", "SELECT A FROM DB.S.T", ["report.toml", "colour"]),
         (HEAD + 'formats = ["DOCX"]', "SELECT A FROM DB.S.T", ["report.toml", "formats", "DOCX", "CSV"]),
         (HEAD + "limits = { rows = 0 }", "SELECT A FROM DB.S.T", ["report.toml", "limits.rows", "0"]),
@@ -71,8 +72,12 @@ def test_nonsense_in_the_place_of_a_name_is_an_unknown_report(catalogue, given):
         (HEAD, "SELECT A FROM DB.S.T WHERE A = %(x)s", ["query.sql", ":name"]),
         (HEAD, "SELECT A FROM DB.S.T WHERE A = {{ x }}", ["query.sql", ":name"]),
         (HEAD, "SELECT A FROM OTHER.S.T", ["report.toml", "source", "DB.S"]),
+        (HEAD, "SELECT A FROM T", ["report.toml", "source", "in full, as in FROM DB.S.NAME"]),
         (HEAD, "SELECT A FROM DB.S.T JOIN other.S.U ON 1 = 1", ["report.toml", "source", "other.S.U", "not in DB.S"]),
         (HEAD, "SELECT A FROM DB.S.T, DB.S2.U", ["report.toml", "source", "DB.S2.U"]),
+        (HEAD, 'SELECT A FROM DB.S.T, "OTHER"."S"."U"', ["report.toml", "source", "OTHER.S.U"]),
+        (HEAD, 'SELECT A FROM DB.S.T, OTHER . "S" . U', ["report.toml", "source", "OTHER.S.U"]),
+        (HEAD, "SELECT A FROM DB.S.T, OTHER..U", ["report.toml", "source", "OTHER..U"]),
         (HEAD + '[columns]\nzzz = { label = "Z" }', "SELECT A FROM DB.S.T", ["report.toml", "columns", "ZZZ"]),
         (
             HEAD + '[columns]\na = { kind = "percent", total = true }',
@@ -116,6 +121,11 @@ def test_a_folder_added_is_a_report_added(write):
     assert load_catalogue(write(HEAD))["my_report"].definition.formats == tuple(OutputFormat)
 
 
+def test_a_path_into_a_variant_and_a_quoted_name_of_the_source_lead_nowhere_else(write):
+    sql = """SELECT V:one.two.three::NUMBER AS A, T.V:one.two.three, 'OTHER.S.T' FROM "DB"."S"."T" AS T -- OTHER.S.T"""
+    assert list(load_catalogue(write(HEAD, f"{sql}\nJOIN DB.S.U ON TRUE"))) == ["my_report"]
+
+
 def test_only_names_after_a_colon_are_bound():
     query = parse_query(
         "-- :comment\nSELECT A::DATE, V:path.x, ':text', \":quoted\" FROM T "
@@ -149,6 +159,11 @@ def test_a_parameter_takes_values_of_its_type_and_bounds_only(declared, good, ba
         with pytest.raises(RequestError, match="Parameter p is .*; .* allowed") as refused:
             parameter.check(value)
         assert refused.value.field == "p"
+
+
+def test_a_number_in_quotes_is_told_to_be_a_text():
+    with pytest.raises(RequestError, match=r"Parameter p is the text '5'; a whole number not above 9 is allowed\."):
+        Parameter(name="p", type="integer", maximum=9).check("5")
 
 
 def test_a_missing_parameter_without_default_is_asked_for():

@@ -4,9 +4,12 @@ import base64
 import datetime
 import email
 import email.policy
+import html
 import itertools
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,10 +25,11 @@ from snowflake.connector.errors import OperationalError
 
 from local.cloud.additions.mail import INBOX
 from report_service.attempt import Attempt
-from report_service.channels import AppriseChannel, EmailChannel, SnsChannel
+from report_service.channels import AppriseChannel, DeliveryError, EmailChannel, SnsChannel
 from report_service.delivery import Delivery
 from report_service.errors import RequestError
 from report_service.links import Links
+from report_service.message import Message
 from report_service.queue import DeliveryLedger
 from report_service.recipients import RecipientRules
 from report_service.storage import Storage
@@ -455,6 +459,50 @@ def test_a_webhook_that_fails_is_told_in_the_ledger_and_the_others_have_the_repo
     assert (found["a@example.com"][1], found["good"][1]) == ("SENT", "SENT")
 
 
+def test_a_destination_that_speaks_html_gets_text_and_no_markup(hook, destinations):
+    """As Telegram's does; a parameter of a report is whatever its requester wrote."""
+    there = hook(lambda body: (200, "ok"))
+    destinations({"html": f"{there.url}&format=html"})(Message("A title", '<a href="http://x">a</a> & b'), "html")
+    told = json.loads(there.got[0])["message"]
+    assert html.unescape(told).replace("\xa0", " ") == '<a href="http://x">a</a> & b'
+    assert "<a" not in told
+
+
+def test_a_destination_that_is_new_in_the_secret_is_known_at_once(cloud, hook):
+    there, secrets = hook(lambda body: (200, "ok")), cloud.client("secretsmanager")
+    arn = secrets.create_secret(Name="destinations-new", SecretString=json.dumps({"old": there.url}))["ARN"]
+    channel = AppriseChannel(secrets, arn)
+    with pytest.raises(DeliveryError, match="no destination 'new'; there are: old"):
+        channel(Message("title", "text"), "new")
+    secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({"old": there.url, "new": there.url}))
+    channel(Message("title", "text"), "new")
+    assert len(there.got) == 1
+
+
+UNREADABLE = """
+from report_service import log
+from report_service.channels import AppriseChannel, DeliveryError
+from report_service.message import Message
+
+class Secrets:
+    def get_secret_value(self, SecretId):
+        return {"SecretString": '{"a": "slak://TOKEN-A/TOKEN-B", "b": "slack://TOKEN-C/x"}'}
+
+log.start("INFO")
+for name in "ab":
+    try:
+        AppriseChannel(Secrets(), "arn")(Message("title", "text"), name)
+    except DeliveryError as error:
+        log.error("refused", error)
+"""
+
+
+def test_the_log_has_no_token_of_a_url_that_apprise_cannot_read():
+    ran = subprocess.run([sys.executable, "-c", UNREADABLE], capture_output=True, text=True, check=True)
+    assert ran.stdout.count("apprise knows no service") == 2
+    assert "TOKEN" not in ran.stdout + ran.stderr
+
+
 def test_a_webhook_that_is_slow_is_uncertain_after_its_time(warehouse, finished, deliver, cloud, hook, destinations):
     slow = hook(lambda body: time.sleep(4) or (200, "ok"))
     finished(others=to_apprise("slow"), rules=ELSEWHERE)
@@ -527,7 +575,17 @@ def test_whoever_asked_is_told_that_a_report_could_not_be_made(warehouse, finish
     assert client.sent == ["asker@example.com"]
     assert "The report pricing_summary could not be made." in texts[0]
     assert "INVALID_PARAMETER" in texts[0]
-    assert f"RERUN_REPORT({config_id})" in texts[0]
+    assert "Ask again with what is allowed" in texts[0]
+    assert f"the procedure RERUN_REPORT({config_id})" in texts[0]
+
+
+@pytest.mark.parametrize("name", ["no\r\nBcc: other@example.com", "no\nsuch", "no\u2028such \x0b\x85"])
+def test_a_name_with_line_breaks_is_told_in_one_line(warehouse, finished, deliver, cloud, name):
+    finished(REPORT_NAME=name, REQUESTED_BY="asker@example.com")
+    client = answering(cloud, lambda _: None)
+    assert deliver(client) == 1
+    assert client.sent == ["asker@example.com"]
+    assert ledger_rows(warehouse)[0][1] == "SENT"
 
 
 def text_of(params):
@@ -590,9 +648,10 @@ def test_a_requester_without_an_allowed_address_is_told_nothing(warehouse, finis
     [
         ({"channel": "email", "to": "a@elsewhere.org"}, "allowed: example.com, bücher.de"),
         ({"channel": "email", "to": "a@sub.example.com"}, "allowed: example.com"),
+        ({"channel": "email", "to": "jürgen@example.com"}, "no e-mail address"),  # SES has no SMTPUTF8
         ({"channel": "sns", "to": "other"}, "allowed: finance"),
         ({"channel": "sns", "to": 7}, "allowed: finance"),
-        ({"channel": "apprise", "to": "finance"}, "destinations_secret"),
+        ({"channel": "apprise", "to": "finance"}, r"set \[notify\] destinations_secret_arn"),
         ({"channel": "pigeon", "to": "x"}, "allowed: email, sns, apprise"),
     ],
 )
@@ -605,6 +664,10 @@ def test_a_recipient_whom_the_environment_does_not_allow_is_refused(entry, words
 
 def test_domains_are_compared_as_the_mail_does():
     rules = RecipientRules(domains=("bücher.de",))
-    assert rules.check([{"channel": "email", "to": "a@xn--bcher-kva.de"}])[0].address.startswith("a@")
+    for domain in ("xn--bcher-kva.de", "bücher.de", "BÜCHER.DE"):
+        (recipient,) = rules.check([{"channel": "email", "to": f"a@{domain}"}])
+        assert recipient.address == "a@xn--bcher-kva.de"  # as SES takes it
+    with pytest.raises(RequestError, match=r"has no topics; set \[notify\] topic_arns"):
+        rules.check([{"channel": "sns", "to": "finance"}])
     with pytest.raises(RequestError, match="no name of a destination"):
         RecipientRules(destinations=True).check([{"channel": "apprise", "to": "slack://token"}])

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import openpyxl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pypdfium2
 import pytest
 import xlsxwriter
@@ -25,6 +26,7 @@ from report_service.errors import ReportError
 from report_service.renderers import ReportFacts, pdf_file, resolve_columns
 from report_service.renderers.csv_file import CsvRenderer
 from report_service.renderers.excel_file import ExcelRenderer
+from report_service.renderers.parquet_file import ParquetRenderer
 from report_service.renderers.pdf_file import PdfRenderer
 from report_service.renderers.pdf_fonts import Typesetter
 
@@ -182,6 +184,7 @@ def test_excel_cells_have_their_types(write):
     assert rows[5][2] == 9007199254740990
     assert rows[2][0] == "two\nlines"
     assert sheet["B2"].number_format == "#,##0.00"
+    assert sheet["D2"].alignment.horizontal == "left"  # below its heading, as in the PDF
     assert sheet["A1"].font.bold
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:G7"
@@ -227,6 +230,12 @@ def test_excel_text_is_never_a_formula_or_a_link(write):
     assert {cell.data_type for cell in cells} == {"s"}
     assert all(cell.hyperlink is None for cell in cells)
     assert cells[0].value == "=1+1"
+
+
+def test_excel_rows_that_tell_about_the_data_are_as_high_as_their_texts(write):
+    path = write(ExcelRenderer(), pa.table({"A": [1]}), description="word " * 30, parameters=(("Note", "a\n\nb"),))
+    heights = openpyxl.load_workbook(path)["About"].row_dimensions
+    assert [heights[row].height for row in (3, 4, 5)] == [30, 45, None]
 
 
 def test_excel_goes_on_in_another_sheet_and_says_so(write):
@@ -335,6 +344,15 @@ def test_excel_refuses_a_text_that_no_cell_can_hold(write):
         write(ExcelRenderer(), pa.table({"A": ["x" * 32767, "x" * 32768]}))
 
 
+def test_parquet_holds_no_more_than_a_group_however_long_its_rows_are(write):
+    short = pa.table({"A": range(250_000)})
+    long = pa.table({"A": [str(number) * 8_000 for number in range(1000, 4000)]})
+    for table, groups in ((short, 3), (long, 2)):
+        file = pq.ParquetFile(write(ParquetRenderer(), table, chunk=500))
+        assert file.num_row_groups == groups
+        assert file.read().equals(table)
+
+
 def test_pdf_says_what_it_is_and_repeats_its_header_on_numbered_pages(write):
     table = pa.table({"NAME": [f"row {number}" for number in range(200)], "COUNT": list(range(1000, 1200))})
     path = write(PdfRenderer(), table, chunk=30, columns=definition(count="How many"))
@@ -428,7 +446,7 @@ def test_pdf_cuts_long_text_visibly_and_numbers_never(write):
 
 def test_a_number_of_a_pdf_that_is_wider_than_its_column_is_made_narrower(write):
     number = 10**37 + 1  # after the rows that the widths are taken from
-    table = pa.table({"N": pa.array([1] * 2100 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2101})
+    table = pa.table({"N": pa.array([1] * 2600 + [number], pa.decimal128(38)), "T": ["word " * 400] * 2601})
     document = pypdfium2.PdfDocument(write(PdfRenderer(), table, chunk=500))
     page = document[len(document) - 1].get_textpage()
     start, count = page.search(f"{number:,}").get_next()
@@ -567,6 +585,30 @@ def test_the_chart_names_days_in_full_unless_all_are_the_first_of_a_month_and_sa
     shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
     assert any(line.startswith("2024-01-01 2024-01-02 ") for line in shown)
     assert "By day (8 of 9 series)" in shown
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [(2000, "the first 40 of 2000"), (2001, "of the first 2,000 rows, the first 40 of 2000")]
+)
+def test_the_chart_says_that_rows_come_after_those_it_is_of(write, rows, said):
+    chart = Chart(kind="line", title="By number", category="number", values=("number",))
+    shown = pdf_text(write(PdfRenderer(), pa.table({"NUMBER": range(rows)}), chart=chart, chunk=500)).split("\r\n")
+    assert f"By number ({said})" in shown
+
+
+@pytest.mark.parametrize("value", ["12", datetime.date(2020, 1, 1), True])
+def test_the_chart_refuses_values_that_are_no_numbers_by_the_name_of_their_column(write, value):
+    chart = Chart(kind="bar", title="By kind", category="kind", values=("value",))
+    with pytest.raises(ReportError, match="column value in its values") as refused:
+        write(PdfRenderer(), pa.table({"KIND": ["a"], "VALUE": [value]}), chart=chart)
+    assert not refused.value.retry
+
+
+def test_the_chart_says_that_some_values_are_not_to_be_seen(write):
+    chart = Chart(kind="bar", title="By kind", category="kind", values=("value",))
+    table = pa.table({"KIND": ["a", "a", "b", "a"], "VALUE": [1, 2, 3, None]})
+    shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("\r\n")
+    assert "By kind (2 values are behind later ones of their place)" in shown
 
 
 @pytest.mark.parametrize(

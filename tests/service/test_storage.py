@@ -79,6 +79,7 @@ def attempt(stored, mebibytes, *, limit=10**9, end=lambda upload: upload.finish(
 def test_a_file_that_is_not_finished_leaves_nothing(s3, stored, mebibytes):
     with pytest.raises(ZeroDivisionError):
         attempt(stored, mebibytes, end=lambda upload: 1 / 0)
+    attempt(stored, mebibytes, end=lambda upload: None)
     assert left_over(s3) == ([], [])
 
 
@@ -121,6 +122,22 @@ def test_an_s3_that_fails_at_a_step_makes_the_upload_fail(cloud, s3, step, fault
         assert len(objects + unfinished) <= 1
     else:
         assert (objects, unfinished) == ([], [])
+
+
+@pytest.mark.parametrize("mebibytes", [9, 40])  # told by the last part, and by one before it
+def test_an_s3_that_gives_a_part_no_tag_makes_the_upload_fail(s3, mebibytes):
+    class Tagless:
+        def __getattr__(self, name):
+            return getattr(s3, name)
+
+        def upload_part(self, **call):
+            s3.upload_part(**call)
+            return {}
+
+    with pytest.raises(ReportError, match="could not be stored .* without 'ETag'") as failed:
+        attempt(Storage(Tagless(), BUCKET), mebibytes)
+    assert (failed.value.code, failed.value.retry) == (ErrorCode.UPLOAD_FAILED, True)
+    assert left_over(s3) == ([], [])
 
 
 KILLED = """

@@ -1,15 +1,19 @@
 """The HTTP door over the Snowflake stand-in."""
 
+import datetime
 import itertools
 import json
 import re
+import socket
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
+import uvicorn
 from botocore.exceptions import ReadTimeoutError
 from fastapi.testclient import TestClient
 from service_rows import insert, row
@@ -18,8 +22,10 @@ from snowflake.connector.errors import OperationalError
 from report_service.login import LoginError
 from report_service.queue import Produced, ReportQueue
 from report_service.queue.outcome import completed
+from report_service.queue.rows import Demand
 from report_service.recipients import RecipientRules
 from report_service.warehouse import BusyError, TransactionTooLongError
+from report_service.web import prometheus
 from report_service.web.app import make_app
 from report_service.web.guard import TokenGuard
 from report_service.web.readiness import LOOK_SECONDS, Readiness
@@ -162,7 +168,7 @@ def test_the_job_id_of_another_request_is_refused(client, queue, change, says):
     answer = client.post("/process-job", json=JOB | change)
 
     assert answer.status_code == 409
-    assert answer.json()["detail"] == f"Job job-1 is there with another {says}; take a new job_id."
+    assert answer.json()["detail"] == f"Job job-1 is there already and differs in {says}; take a new job_id."
     again = client.post("/process-job", json=JOB | {"timestamp": "2026-11-22T10:00:00Z", "source": "elsewhere"})
     assert (again.status_code, again.json()["tracking_id"]) == (202, first["tracking_id"])
 
@@ -219,6 +225,12 @@ def test_a_body_that_is_no_request_is_a_problem(client, body):
     answer = client.post("/process-job", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_that_is_no_json_is_told_where_it_breaks(client):
+    answer = client.post("/process-job", content='{"job_id": "a"', headers={"Content-Type": "application/json"})
+    assert answer.json()["field"] == "body"
+    assert answer.json()["detail"] == "The body is no valid JSON: Expecting ',' delimiter at character 14."
 
 
 @pytest.mark.parametrize(
@@ -319,6 +331,7 @@ def test_a_method_that_a_route_has_not_is_told_which_it_has(client, method, path
 def test_a_timestamp_is_a_text_with_a_date(client, timestamp):
     answer = client.post("/process-job", json=JOB | {"timestamp": timestamp})
     assert (answer.status_code, answer.json()["field"]) == (422, "timestamp")
+    assert answer.json()["detail"] == "timestamp: a time as in 2026-11-21T06:00:00Z is allowed"
 
 
 def test_no_answer_sends_a_caller_and_its_token_to_plain_http(client):
@@ -327,11 +340,13 @@ def test_no_answer_sends_a_caller_and_its_token_to_plain_http(client):
 
 
 def test_docs_and_the_openapi_document_are_open(make):
+    """Behind a load balancer the scheme of a request is http: the page names its parts by their paths alone."""
     client = make(headers={})
     page = client.get("/docs")
     assert page.status_code == 200
     scripts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert scripts
+    assert all(script.startswith("/") for script in scripts)
     assert [client.get(script).status_code for script in scripts] == [200] * len(scripts)
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
@@ -348,6 +363,22 @@ def test_docs_and_the_openapi_document_are_open(make):
 def test_a_body_beyond_the_limit_is_refused(client):
     answer = client.post("/process-job", json=JOB | {"source": "x" * 5000})
     assert answer.status_code == 413
+
+
+def test_a_body_that_does_not_come_is_waited_for_no_longer_than_an_answer(make):
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(make(answer_seconds=0.5).app, log_level="critical"))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        with socket.create_connection(listening.getsockname(), timeout=10) as caller:
+            caller.sendall(b"POST /process-job HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            told = b"".join(iter(lambda: caller.recv(4096), b""))  # until the server closes
+    finally:
+        server.should_exit = True
+        thread.join()
+    assert told.startswith(b"HTTP/1.1 408 Request Timeout")
+    assert b"application/problem+json" in told
 
 
 def test_jobs_are_listed_newest_first_and_by_status(client, warehouse, queue):
@@ -383,6 +414,14 @@ def test_metrics_are_prometheus_text(client, warehouse):
     assert 'snowgate_reports{status="PENDING"} 1' in text
     assert "snowgate_queue_pending 1" in text
     assert "# TYPE snowgate_reports gauge" in text
+
+
+def test_metrics_have_all_their_digits():
+    demand = Demand(12_345_678, 1, None, datetime.datetime(2026, 1, 1))
+    text = prometheus.text({"COMPLETED": 1_234_567}, demand, [("processing_seconds", "p50", None, Decimal("0.1"))])
+    assert 'snowgate_reports{status="COMPLETED"} 1234567\n' in text
+    assert "snowgate_queue_pending 12345678\n" in text
+    assert 'snowgate_report_processing_seconds{quantile="0.5"} 0.1\n' in text
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import dataclasses
 import datetime
 import hashlib
 import io
-import json
 import threading
 import time
 from decimal import Decimal
 
 import openpyxl
+import polars
 import pyarrow as pa
 import pypdfium2
 import pytest
@@ -18,10 +18,10 @@ from service_rows import insert, row
 
 from report_service.attempt import Attempt
 from report_service.catalogue import OutputFormat, load_catalogue
-from report_service.errors import ReportError
+from report_service.errors import ErrorCode, ReportError
 from report_service.heartbeat import Heartbeat
 from report_service.queue import ReportQueue
-from report_service.results import _check_years
+from report_service.results import _cast, _check_years, _cut
 from report_service.storage import Storage
 from report_service.workshop import Workshop
 
@@ -126,6 +126,13 @@ def test_parameters_decide_what_is_in_the_file(make):
     assert rows
     assert {line["SEGMENT"] for line in rows} == {"BUILDING"}
     assert min(Decimal(line["BALANCE"]) for line in rows) >= 9000
+
+
+def test_a_file_names_its_parameters_with_all_their_digits(make):
+    _, file = make(REPORT_NAME="customer_balance", OUTPUT_FORMAT="PDF", PARAMETERS={"minimum_balance": 9998.765})
+    assert "9998.765" in pypdfium2.PdfDocument(file)[0].get_textpage().get_text_range()
+    _, file = make(REPORT_NAME="customer_balance", OUTPUT_FORMAT="PDF", PARAMETERS={"minimum_balance": 9998.0})
+    assert "9998\r\n" in pypdfium2.PdfDocument(file)[0].get_textpage().get_text_range()
 
 
 BAD_ROWS = [
@@ -369,6 +376,53 @@ def test_a_date_beyond_the_calendar_is_refused_by_the_name_of_its_column():
     _check_years(pa.table({"DAY": pa.array([None], pa.date32())}), "a")
 
 
+@pytest.mark.parametrize(("unit", "ticks"), [("s", 1), ("ms", 10**3), ("us", 10**6)])
+def test_a_time_beyond_the_calendar_is_refused_by_the_name_of_its_column(unit, ticks):
+    first, after = -62_135_596_800 * ticks, 253_402_300_800 * ticks
+    _check_years(pa.table({"AT": pa.array([first, None, after - 1], pa.timestamp(unit))}), "a")
+    for wrong in (first - 1, after):
+        with pytest.raises(ReportError, match="Column AT of a holds a date outside of the years 1 to 9999"):
+            _check_years(pa.table({"AT": pa.array([wrong], pa.timestamp(unit, "UTC"))}), "a")
+
+
+NANOSECOND = pa.array([1], pa.timestamp("ns"))
+YEAR_9999 = pa.array([253_370_764_800 * 10**6], pa.timestamp("us"))
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [(NANOSECOND, YEAR_9999), (YEAR_9999, NANOSECOND), (pa.array([1]), pa.array([Decimal(10**37)]))],
+)
+def test_values_that_do_not_fit_the_type_of_the_first_are_refused_by_the_name_of_their_column(first, later):
+    schema = pa.schema([("GOOD", pa.int64()), ("BAD", first.type)])
+    with pytest.raises(ReportError, match="Column BAD of a begins as") as refused:
+        _cast(pa.table({"GOOD": [1], "BAD": later}), schema, "a")
+    assert (refused.value.code, refused.value.retry) == (ErrorCode.QUERY_FAILED, False)
+    assert _cast(pa.table({"GOOD": [1], "BAD": first}), schema, "a").schema == schema
+
+
+@pytest.mark.parametrize("output", list(OutputFormat))
+def test_a_report_of_no_rows_is_made_in_every_format(warehouse, queue, tmp_path, s3, output):
+    config_id = insert(warehouse, REPORT_NAME="limited", OUTPUT_FORMAT=output)
+    query = "SELECT N_NAME, N_NATIONKEY FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION WHERE N_NATIONKEY < 0"
+    carry_out(limited(tmp_path, s3, "{}", query), queue.claim(1)[0], warehouse, queue)
+    found = row(warehouse, config_id)
+    assert (found["STATUS"], found["ROW_COUNT"], found["ERROR_MESSAGE"]) == ("COMPLETED", 0, None)
+    if output == OutputFormat.PARQUET:
+        key = found["S3_LOCATION"].removeprefix(f"s3://{BUCKET}/")
+        made = polars.read_parquet(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()))
+        assert (made.columns, made.height) == (["N_NAME", "N_NATIONKEY"], 0)
+
+
+def test_long_rows_come_in_smaller_batches():
+    short, long = pa.table({"A": range(25_000)}), pa.table({"A": ["x" * 32_000] * 2000})
+    assert [batch.num_rows for batch in _cut(short)] == [10_000, 10_000, 5000]
+    batches = _cut(long)
+    assert max(batch.nbytes for batch in batches) <= 16 * 1024**2
+    assert pa.Table.from_batches(batches) == long
+    assert [batch.num_rows for batch in _cut(pa.table({"A": ["x" * 20_000_000] * 2}))] == [1, 1]
+
+
 def test_two_columns_of_one_name_are_refused_by_it(warehouse, queue, tmp_path, s3):
     config_id = insert(warehouse, REPORT_NAME="limited", OUTPUT_FORMAT="JSON")
     query = "SELECT N_NAME AS A, N_COMMENT AS A FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION"
@@ -428,7 +482,6 @@ def test_a_failing_query_is_told_with_snowflakes_own_words(warehouse, queue, cat
     found = row(warehouse, config_id)
     assert (found["STATUS"], found["ERROR_CODE"]) == ("FAILED", "QUERY_FAILED")
     assert "NO_SUCH_COLUMN" in found["ERROR_MESSAGE"].upper()
-    assert json.dumps(found["ERROR_MESSAGE"])
 
 
 def test_more_rows_than_the_limit_fail_instead_of_being_cut(warehouse, queue, s3, tmp_path):

@@ -105,7 +105,8 @@ class Limits(_Part):
 class Definition(_Part):
     """The form of a report.toml."""
 
-    title: str = Field(min_length=1, max_length=120)
+    # One line: it is the subject of e-mails too.
+    title: str = Field(min_length=1, max_length=120, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]*$")
     description: str = Field(min_length=1, max_length=500)
     source: str = Field(pattern=r"^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*){1,2}$")
     formats: tuple[Annotated[OutputFormat, Field(strict=False)], ...] = Field(
@@ -238,7 +239,10 @@ def _check_query(definition: Definition, query: QueryText, toml: Path, sql: Path
         if not re.search(rf"\b{re.escape(name)}\b", query.sql, re.IGNORECASE):
             raise CatalogueError(f"{toml}: {key}: {sql.name} has no column {name}.")
     if f"{definition.source}.".upper() not in query.sql.upper():
-        raise CatalogueError(f"{toml}: source: {sql.name} does not read {definition.source}.")
+        raise CatalogueError(
+            f"{toml}: source: {sql.name} does not read {definition.source}; it names tables in full, "
+            f"as in FROM {definition.source}.NAME."
+        )
     for name in qualified_names(query.sql):
         if not f"{name}.".upper().startswith(f"{definition.source}.".upper()):
             raise CatalogueError(f"{toml}: source: {sql.name} reads {name}, which is not in {definition.source}.")

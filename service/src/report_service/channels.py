@@ -94,8 +94,10 @@ class AppriseChannel:
                 raise DeliveryError(
                     "INVALID_DESTINATION", f"apprise knows no service for the URL of {recipient!r} in the secret."
                 )
+            # Not the plugin's own `notify`: to one that speaks HTML, like Telegram's, our text would be markup.
+            notifier = apprise.Apprise(plugin)
             with apprise.LogCapture(level=apprise.logging.WARNING) as told:  # type: ignore[no-untyped-call]
-                if plugin.notify(title=message.subject, body=message.text):
+                if notifier.notify(title=message.subject, body=message.text, body_format=apprise.NotifyFormat.TEXT):
                     return
                 reason = " ".join(told.getvalue().split()) or "apprise did not say why"
         status = int(found[1]) if (found := _STATUS.search(reason)) else None
@@ -104,7 +106,7 @@ class AppriseChannel:
         raise DeliveryError("SEND_FAILED", f"{recipient} did not take it: {reason}", retry=status in (429, 503))
 
     def _url(self, recipient: str) -> str:
-        if time.monotonic() - self._read_at > _KEPT_SECONDS:
+        if recipient not in self._urls or time.monotonic() - self._read_at > _KEPT_SECONDS:  # it may be a new one
             self._urls = self._read()
             self._read_at = time.monotonic()
         if recipient not in self._urls:

@@ -34,6 +34,9 @@ def start(level: str) -> None:
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("snowflake.connector").setLevel(logging.ERROR)  # it warns of every proxy variable at each login
+    apprise = logging.getLogger("apprise")  # it writes out a URL that it cannot read, with the token in it
+    apprise.propagate = False
+    apprise.addHandler(logging.NullHandler())  # else Python itself writes what nobody handles
     _LOGGER.setLevel(level)
 
 

@@ -47,11 +47,12 @@ def _file(produced: Produced, path: Path | None, link: Link | None) -> list[str]
 
 def failure_message(due: Due, undelivered: Sequence[Undelivered]) -> Message:
     """Tell the requester that a report could not be made, or whom it did not reach."""
-    name = str(due.report_name)[:80]
+    name = " ".join(str(due.report_name).split())[:80]  # whatever the row holds: no header has line breaks
     if due.status == "FAILED":
         subject = f"The report {name} could not be made"
         lines = [f"{subject}.", "", f"{due.error_code}: {due.error_message}", ""]
-        lines.append(f"Request: {due.config_id}. When the cause is mended: CALL RERUN_REPORT({due.config_id}).")
+        again = f"or, once another cause is mended, for the same with the procedure RERUN_REPORT({due.config_id})"
+        lines.append(f"Request: {due.config_id}. Ask again with what is allowed, {again}.")
     else:
         subject = f"The report {name} did not reach everybody"
         lines = [f"{subject}.", "", *(_line(each) for each in undelivered), ""]

@@ -60,7 +60,8 @@ class Parameter(BaseModel):
         """Return `given` as a value of this type; raises RequestError with what was given and what is allowed."""
         value: Value | None = _READERS[self.type](given)
         if value is None or not self._inside(value):
-            raise self._refused(f"is {_shown(given)}; {self.allowed()} is allowed.")
+            kind = "the text " if self.type in ("integer", "number", "boolean") and isinstance(given, str) else ""
+            raise self._refused(f"is {kind}{_shown(given)}; {self.allowed()} is allowed.")
         return value
 
     def allowed(self) -> str:

@@ -27,9 +27,14 @@ class QueryText:
 
 
 def qualified_names(sql: str) -> list[str]:
-    """Return every name of three parts in a statement, like DB.SCHEMA.TABLE, outside of texts and comments."""
-    pattern = rf"(?P<skipped>{_SKIPPED})|(?<![\w.$])(?P<name>[A-Za-z_][\w$]*\.[A-Za-z_][\w$]*\.[A-Za-z_][\w$]*)"
-    return [match["name"] for match in re.finditer(pattern, sql, re.DOTALL) if match["name"]]
+    """Return every name of three parts in a statement, like DB.SCHEMA.TABLE, outside of texts and comments.
+
+    Quotes and blanks are left out of them. DB..TABLE is one too: its schema is PUBLIC. A path into a VARIANT is none.
+    """
+    part = r"(?:[A-Za-z_][\w$]*|\"(?:[^\"]|\"\")*\")"
+    pattern = rf"(?<![\w.$:])(?P<name>{part}\s*\.(?:\s*{part})?\s*\.\s*{part})|{_SKIPPED}"
+    found = (match["name"] for match in re.finditer(pattern, sql, re.DOTALL) if match["name"])
+    return [re.sub(r"[\s\"]", "", name) for name in found]
 
 
 def parse_query(text: str) -> QueryText:

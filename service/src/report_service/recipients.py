@@ -78,22 +78,24 @@ class RecipientRules:
 
     def _email(self, given: Any) -> str:
         try:
-            found = validate_email(given, check_deliverability=False)
+            found = validate_email(given, check_deliverability=False, allow_smtputf8=False)
         except (EmailNotValidError, TypeError, AttributeError) as error:
             raise ValueError(f"which is no e-mail address: {error}") from None
         if self.domains and found.domain.lower() not in self.domains:
             raise ValueError(f"whose domain gets no reports; allowed: {', '.join(self.domains)}.")
-        return found.normalized
+        return str(found.ascii_email)  # SES takes a domain in Punycode only ("SendEmail" in its API Reference)
 
     def _topic(self, given: Any) -> str:
         for topic in self.topics:
             if given in (topic, topic.rpartition(":")[2]):
                 return topic
-        raise ValueError(f"which is no topic of this environment; allowed: {_names(self.topics) or 'none'}.")
+        if not self.topics:
+            raise ValueError("but this environment has no topics; set [notify] topic_arns for it.")
+        raise ValueError(f"which is no topic of this environment; allowed: {_names(self.topics)}.")
 
     def _destination(self, given: Any) -> str:
         if not self.destinations:
-            raise ValueError("but this environment has no destinations; set [notify] destinations_secret for it.")
+            raise ValueError("but this environment has no destinations; set [notify] destinations_secret_arn for it.")
         if not isinstance(given, str) or not re.fullmatch(DESTINATION, given):
             raise ValueError("which is no name of a destination: letters, digits, _ . and -, at most 64.")
         return given

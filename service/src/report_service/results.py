@@ -18,12 +18,14 @@ from report_service.warehouse import Warehouse, session_is_gone
 _FIRST_DAY, _LAST_DAY = (
     (day - datetime.date(1970, 1, 1)).days for day in (datetime.date.min, datetime.date.max)
 )  # as Arrow counts
-_BATCH_ROWS = 10_000  # what a renderer turns into Python values at a time
+_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # of a timestamp, a second
+# What a renderer takes at a time, several times as large on its way into a file.
+_BATCH_ROWS, _BATCH_BYTES = 10_000, 16 * 1024**2
 
 
 @dataclass(frozen=True)
 class Result:
-    """Columns, and the batches that can be read once."""
+    """Columns, and the batches that can be read once: one at least, without rows if there are none."""
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
@@ -53,22 +55,51 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     limit = request.report.row_limit(request.output)
     count = 0
+    if not first.num_rows:
+        yield pa.RecordBatch.from_pylist([], schema)  # of a table without rows Arrow makes no batch
     for table in _chain(first, rest):
         still_wanted()
         count += table.num_rows
         if count > limit:
             raise ReportError(ErrorCode.TOO_MANY_ROWS, _too_many(request, limit), retry=False)
         _check_years(table, request.report.name)
-        yield from table.cast(schema).to_batches(max_chunksize=_BATCH_ROWS)
+        yield from _cut(_cast(table, schema, request.report.name))
+
+
+def _cut(table: pa.Table) -> list[pa.RecordBatch]:
+    """Cut a table so that a batch is small, be it of many rows or of long ones."""
+    rows = _BATCH_BYTES * table.num_rows // max(table.nbytes, 1)
+    batches: list[pa.RecordBatch] = table.to_batches(max_chunksize=max(1, min(_BATCH_ROWS, rows)))
+    return batches
+
+
+def _cast(table: pa.Table, schema: pa.Schema, report: str) -> pa.Table:
+    """Give a table the types of the first: the connector takes those of whole numbers and times from their values."""
+    columns = []
+    for field, column in zip(schema, table.columns, strict=True):
+        try:
+            columns.append(column.cast(field.type))
+        except pa.ArrowInvalid as error:
+            raise ReportError(
+                ErrorCode.QUERY_FAILED,
+                f"Column {field.name} of {report} begins as {field.type} and goes on as {column.type}: {error}; "
+                "query.sql must cast it, like ::TIMESTAMP_NTZ(6) for times after 2262 or ::VARCHAR for long numbers.",
+                retry=False,
+            ) from error
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _check_years(table: pa.Table, report: str) -> None:
     """Refuse a date that no calendar of a reader has: Snowflake computes beyond the years that it documents."""
     for name, column in zip(table.schema.names, table.columns, strict=True):
-        if not pa.types.is_date32(column.type):
+        if pa.types.is_date32(column.type):
+            counts, a_day = pa.int32(), 1
+        elif pa.types.is_timestamp(column.type):
+            counts, a_day = pa.int64(), 86_400 * _TICKS[column.type.unit]
+        else:
             continue
-        bounds = pc.min_max(column.cast(pa.int32())).as_py()
-        if bounds["min"] is not None and not _FIRST_DAY <= bounds["min"] <= bounds["max"] <= _LAST_DAY:
+        low, high = pc.min_max(column.cast(counts)).as_py().values()
+        if low is not None and not _FIRST_DAY * a_day <= low <= high < (_LAST_DAY + 1) * a_day:
             raise ReportError(
                 ErrorCode.QUERY_FAILED,
                 f"Column {name} of {report} holds a date outside of the years 1 to 9999; query.sql must leave it out.",

@@ -18,7 +18,7 @@ Arn = Annotated[str, Field(pattern=r"^arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:\d*:.
 
 def _address(value: str) -> str:
     try:
-        return validate_email(value, check_deliverability=False).normalized
+        return str(validate_email(value, check_deliverability=False, allow_smtputf8=False).ascii_email)
     except EmailNotValidError as error:
         raise ValueError(str(error)) from error
 

@@ -57,6 +57,7 @@ class Upload(io.BufferedIOBase):
         self._digest = hashlib.sha256()
         self._bytes = 0
         self._over = False  # an error has ended it
+        self.finished = False  # it is in the bucket
         self._upload_id: str | None = None
         self._parts: list[Future[dict[str, Any]]] = []
         self._room = threading.Semaphore(_AT_ONCE)
@@ -105,10 +106,11 @@ class Upload(io.BufferedIOBase):
         self.close()
         try:
             answer = self._finish()
-        except Failures as error:
+        except (*Failures, KeyError) as error:
             raise self._failed(error) from error
         if not answer.get("ETag"):
-            raise self._failed("S3 answered without an ETag.")
+            raise self._failed(KeyError("ETag"))
+        self.finished = True
         return Stored(self._place, self._bytes, self._digest.hexdigest())
 
     def give_up(self) -> None:
@@ -169,6 +171,8 @@ class Upload(io.BufferedIOBase):
             self._pool.shutdown(cancel_futures=True)
 
     def _failed(self, reason: object) -> ReportError:
+        if isinstance(reason, KeyError):
+            reason = f"S3 answered without {reason}."
         return ReportError(ErrorCode.UPLOAD_FAILED, f"The file could not be stored as {self._place}: {reason}")
 
 
@@ -185,9 +189,9 @@ class Storage:
         upload = Upload(self._s3, self._bucket, key, media_type=media_type, limit=limit)
         try:
             yield upload
-        except BaseException:
-            upload.give_up()
-            raise
+        finally:
+            if not upload.finished:
+                upload.give_up()
 
     def fetch(self, location: str, path: Path, *, sha256: str) -> None:
         """Download a file that was stored; raises ReportError FILE_UNAVAILABLE, also if it is another file by now."""

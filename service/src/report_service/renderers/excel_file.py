@@ -9,6 +9,7 @@ full goes on in the next one; the totals stand on the last one, over all of them
 from __future__ import annotations
 
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from io import BufferedIOBase
 from typing import Any
@@ -26,6 +27,7 @@ from report_service.renderers.renderer import Column, ReportFacts
 SHEET_ROWS = 1_048_576
 _SHEET_BYTES = 1_800_000_000  # a file inside a ZIP without extensions has less than 2 GiB, the last rows included
 _PIECE_CELLS, _PIECE_BYTES = 65_536, 4_000_000  # what is turned into XML at a time; more is no faster
+_ABOUT_WIDTH = 80  # characters
 _NAMED = 50  # columns in one cell of the sheet About: the longest names of Snowflake fit
 
 
@@ -186,7 +188,8 @@ def _about(book: Workbook, facts: ReportFacts, sheets: _Sheets) -> None:
     title = _Sheet.style(book.add_format({"bold": True, "font_size": 14}))
     wrap = _Sheet.style(book.add_format({"text_wrap": True, "valign": "top"}))
     sheet.set_column(0, 0, 26)
-    sheet.set_column(1, 1, 80)
+    sheet.set_column(1, 1, _ABOUT_WIDTH)
+    sheet.fit_to_pages(1, 0)
     lines = [
         ("Description", facts.description),
         *facts.parameters,
@@ -197,10 +200,18 @@ def _about(book: Workbook, facts: ReportFacts, sheets: _Sheets) -> None:
         ("Requested by", facts.requested_by),
         ("Request", str(facts.config_id)),
     ]
-    rows = [[_text_cell(facts.title, title)], []]
-    rows += [[_text_cell(label, bold), _text_cell(text, wrap)] for label, text in lines]
-    xml = "".join(f'<row r="{number}">{"".join(cells)}</row>' for number, cells in enumerate(rows, start=1))
-    sheet.append(xml.encode(), len(rows), 2)
+    rows = [f'<row r="1">{_text_cell(facts.title, title)}</row>']
+    for number, (label, text) in enumerate(lines, start=3):
+        height = _height(text)
+        rows.append(f'<row r="{number}"{height}>{_text_cell(label, bold)}{_text_cell(text, wrap)}</row>')
+    sheet.append("".join(rows).encode(), len(lines) + 2, 2)
+
+
+def _height(text: str) -> str:
+    """The attributes of a row for a text of several lines; not every program finds the height by itself."""
+    lines = sum(len(textwrap.wrap(line, _ABOUT_WIDTH)) or 1 for line in text.splitlines())
+    points = min(15 * lines, 409)  # Excel's highest row
+    return f' ht="{points}" customHeight="1"' if points > 15 else ""
 
 
 def _text_cell(text: str, style: int) -> str:
@@ -217,7 +228,9 @@ def _number_format(column: Column) -> dict[str, str]:
         "date": "yyyy-mm-dd",
         "datetime": "yyyy-mm-dd hh:mm:ss",
     }.get(column.kind)
-    return {"num_format": pattern} if pattern else {}
+    # Excel puts dates to the right, against the texts of the next column and away from their own heading.
+    left = {"align": "left"} if column.kind in ("date", "datetime") else {}
+    return {"num_format": pattern} | left if pattern else {}
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from io import BufferedIOBase
 
@@ -10,7 +11,8 @@ import pyarrow.parquet as pq
 
 from report_service.renderers.renderer import Column, ReportFacts
 
-_GROUP_ROWS = 100_000  # of a row group: a reader decompresses one at a time, and so much is held here
+# Of a row group: a reader decompresses one at a time, and so much is held here.
+_GROUP_ROWS, _GROUP_BYTES = 100_000, 64 * 1024**2
 
 
 class ParquetRenderer:
@@ -22,24 +24,27 @@ class ParquetRenderer:
     def write(
         self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], file: BufferedIOBase
     ) -> int:
-        """Write all rows, in groups of some hundred thousand."""
+        """Write all rows, in groups of some hundred thousand, or fewer where they are long."""
         first = next(batches)
         schema = first.schema.with_metadata(_metadata(facts))
-        rows, held = 0, [first]
+        rows = 0
         with pq.ParquetWriter(file, schema, compression="zstd", version="2.6") as writer:
-            for batch in batches:
-                if sum(each.num_rows for each in held) + batch.num_rows > _GROUP_ROWS:
-                    rows += _write(writer, held, schema)
-                    held = []
-                held.append(batch)
-            rows += _write(writer, held, schema)
+            for group in _groups(itertools.chain([first], batches)):
+                writer.write_table(group.replace_schema_metadata(schema.metadata), row_group_size=_GROUP_ROWS)
+                rows += group.num_rows
         return rows
 
 
-def _write(writer: pq.ParquetWriter, batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> int:
-    table = pa.Table.from_batches(batches).replace_schema_metadata(schema.metadata)
-    writer.write_table(table, row_group_size=_GROUP_ROWS)
-    return int(table.num_rows)
+def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        if held and (rows + batch.num_rows > _GROUP_ROWS or size + batch.nbytes > _GROUP_BYTES):
+            yield pa.Table.from_batches(held)
+            held, rows, size = [], 0, 0
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+    yield pa.Table.from_batches(held)
 
 
 def _metadata(facts: ReportFacts) -> dict[str, str]:

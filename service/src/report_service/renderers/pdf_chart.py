@@ -14,6 +14,7 @@ from reportlab.graphics.shapes import Drawing, String
 from reportlab.lib.colors import HexColor
 
 from report_service.catalogue import Chart
+from report_service.errors import ErrorCode, ReportError
 from report_service.renderers.pdf_fonts import BOLD, REGULAR, Typesetter, face
 from report_service.renderers.renderer import Column
 
@@ -30,15 +31,23 @@ _INK = HexColor("#1F2933")
 
 
 def draw_chart(
-    chart: Chart, rows: pa.Table, columns: Sequence[Column], width: float, typesetter: Typesetter
+    chart: Chart, rows: pa.Table, columns: Sequence[Column], width: float, typesetter: Typesetter, *, whole: bool
 ) -> Drawing | None:
-    """Return the chart of the first `rows`, or None if there is nothing to draw."""
+    """Return the chart of the first `rows`, or None if there is nothing to draw.
+
+    Its title says what it leaves out; rows that come after these, unless they are the `whole` result, too. Raises
+    ReportError for values that are no numbers.
+    """
     names = {column.name.upper(): index for index, column in enumerate(columns)}
     wanted = [chart.category, *chart.values, *([chart.series] if chart.series else [])]
     if rows.num_rows == 0 or any(name.upper() not in names for name in wanted):
         return None
-    categories, series = _series(chart, rows, columns, names)
-    left_out = []
+    for name in chart.values:
+        _refuse_what_is_no_number(name, rows.column(names[name.upper()]).type)
+    categories, series, hidden = _series(chart, rows, columns, names)
+    left_out = [] if whole else [f"of the first {rows.num_rows:,} rows"]
+    if hidden:
+        left_out.append(f"{hidden:,} values are behind later ones of their place")
     if len(categories) > _MAX_CATEGORIES:
         left_out.append(f"the first {_MAX_CATEGORIES} of {len(categories)}")
         categories = categories[:_MAX_CATEGORIES]
@@ -58,9 +67,17 @@ def draw_chart(
     return drawing
 
 
+def _refuse_what_is_no_number(name: str, kind: pa.DataType) -> None:
+    if not (pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_floating(kind)):
+        text = f"The chart has column {name} in its values, which is of type {kind}; numbers are allowed."
+        raise ReportError(ErrorCode.QUERY_FAILED, text, retry=False)
+
+
 def _series(
     chart: Chart, rows: pa.Table, columns: Sequence[Column], names: dict[str, int]
-) -> tuple[list[str], dict[str, list[float | None]]]:
+) -> tuple[list[str], dict[str, list[float | None]], int]:
+    """Return the categories, the values of each series, and how many of those another of the same place hides."""
+
     def values(name: str) -> list[Any]:
         listed: list[Any] = rows.column(names[name.upper()]).to_pylist()
         return listed
@@ -69,13 +86,15 @@ def _series(
     categories = list(dict.fromkeys(given))
     place = {category: index for index, category in enumerate(categories)}
     series: dict[str, list[float | None]] = {}
+    hidden = 0
     for name in chart.values:
         label = columns[names[name.upper()]].label
         split = [str(part) for part in values(chart.series)] if chart.series else [label] * len(given)
         for category, part, value in zip(given, split, values(name), strict=True):
             line = series.setdefault(part, [None] * len(categories))
+            hidden += line[place[category]] is not None
             line[place[category]] = None if value is None or not math.isfinite(value) else float(value)
-    return categories, series
+    return categories, series, hidden
 
 
 def _categories(values: list[Any]) -> list[str]:

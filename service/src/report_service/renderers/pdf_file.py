@@ -63,7 +63,7 @@ class PdfRenderer:
         cells = _joined([values.texts(batch) for batch in first], len(columns))
         needs = measure(columns, cells, values.totals(times=_GROWTH), typesetter)
         document = _Document(facts, needs, typesetter, file)
-        document.head(sample)
+        document.head(sample, whole=sample.num_rows == len(cells[0]))
         document.add(cells)
         for batch in batches:
             document.add(values.texts(batch))
@@ -95,8 +95,8 @@ class _Document:
         self._waiting: Cells = [[] for _ in needs]
         self._top = self._height - _MARGIN
 
-    def head(self, sample: pa.Table) -> None:
-        """Draw what stands above the table on the first page."""
+    def head(self, sample: pa.Table, *, whole: bool) -> None:
+        """Draw what stands above the table on the first page; `whole` tells whether the sample is all rows."""
         canvas, facts = self._canvas, self._facts
         canvas.setFillColor(_ACCENT)
         canvas.rect(_MARGIN, self._top + 6, self._width - 2 * _MARGIN, 3, stroke=0, fill=1)
@@ -111,7 +111,9 @@ class _Document:
             self._line(line, self._typesetter.regular, 9.5)
         self._top -= 6
         self._facts_block()
-        drawing = facts.chart and pdf_chart.draw_chart(facts.chart, sample, self._columns, room, self._typesetter)
+        drawing = facts.chart and pdf_chart.draw_chart(
+            facts.chart, sample, self._columns, room, self._typesetter, whole=whole
+        )
         if drawing:
             renderPDF.draw(drawing, canvas, _MARGIN, self._top - pdf_chart.HEIGHT)
             self._top -= pdf_chart.HEIGHT + 4
@@ -250,12 +252,13 @@ def _page(needs: Sequence[ColumnNeed]) -> tuple[tuple[float, float], TableLayout
 
 
 def _take(batches: Iterator[pa.RecordBatch], rows: int) -> tuple[pa.Table, list[pa.RecordBatch]]:
+    """Take batches until there are more rows than these; returns the rows as a table, and the batches."""
     taken: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:
         taken.append(batch)
         count += batch.num_rows
-        if count >= rows:
+        if count > rows:
             break
     table = pa.Table.from_batches(taken).slice(0, rows) if taken else pa.table({})
     return table, taken

@@ -68,7 +68,7 @@ class Renderer(Protocol):
     def write(
         self, facts: ReportFacts, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], file: BufferedIOBase
     ) -> int:
-        """Write all batches to `file`, which cannot seek, and return the number of rows."""
+        """Write all batches, one at least, to `file`, which cannot seek, and return the number of rows."""
 
 
 def resolve_columns(definition: Definition, schema: pa.Schema) -> list[Column]:
@@ -111,7 +111,7 @@ def _shown_parameters(definition: Definition, values: Mapping[str, Value]) -> tu
 def _shown(value: Value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _natural_kind(kind: pa.DataType) -> ColumnKind:

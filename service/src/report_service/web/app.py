@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query
-from fastapi.responses import PlainTextResponse
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi.routing import APIRoute
-from fastapi_swagger import patch_fastapi
+from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
@@ -70,9 +71,9 @@ def make_app(
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # behind a load balancer to http://, and the caller's token with it
     )
-    patch_fastapi(app, redirect_from_root_to_docs=False)
-    app.add_middleware(BodyLimit, limit=body_bytes)
+    app.add_middleware(BodyLimit, limit=body_bytes, seconds=answer_seconds)
     install(app)
+    _add_docs(app)
     app.include_router(_open_routes(timed_route(answer_seconds), open_queue, environment))
     submissions = Submissions(open_queue, answer_seconds=answer_seconds)
     app.include_router(_submit_route(timed_route(answer_seconds, guard), catalogue, rules, submissions, bucket))
@@ -82,8 +83,25 @@ def make_app(
     return app
 
 
+def _add_docs(app: FastAPI) -> None:
+    """Serve Swagger UI at /docs out of the image."""
+    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+
+    # Paths without a scheme: TLS ends before the container, and a browser takes no http:// script into such a page.
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url="/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/swagger/swagger-ui.css",
+            swagger_favicon_url="/swagger/favicon-32x32.png",
+            swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": True, "filter": True},
+        )
+
+
 def _open_routes(kind: type[APIRoute], open_queue: OpenQueue, environment: str) -> APIRouter:
-    router = APIRouter(tags=["operations"], route_class=kind, responses=responses(413))
+    router = APIRouter(tags=["operations"], route_class=kind, responses=responses(408, 413))
     readiness = Readiness(open_queue)
 
     # Not in a thread of the pool: requests that wait for Snowflake may have them all, and the load balancer asks this.
@@ -103,7 +121,7 @@ def _open_routes(kind: type[APIRoute], open_queue: OpenQueue, environment: str) 
 
 def _guarded(kind: type[APIRoute]) -> APIRouter:
     # The kind of route asks for the token; what it depends on here only tells the OpenAPI document so.
-    return APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 413, 429, 503))
+    return APIRouter(route_class=kind, dependencies=[Depends(bearer)], responses=responses(401, 408, 413, 429, 503))
 
 
 def _submit_route(
@@ -123,7 +141,7 @@ def _submit_route(
         except KeyTakenError as error:
             differing = " and ".join(error.columns)
             raise HTTPException(
-                409, f"Job {request.job_id} is there with another {differing}; take a new job_id."
+                409, f"Job {request.job_id} is there already and differs in {differing}; take a new job_id."
             ) from None
         return _accepted(job, new, bucket)
 

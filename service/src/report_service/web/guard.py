@@ -97,18 +97,38 @@ def timed_route(seconds: float, guard: TokenGuard | None = None, places: Places 
 class BodyLimit:
     """Middleware that refuses a body of more than `limit` bytes, also one that does not say its length.
 
-    FastAPI's own limit answers in plain text.
+    FastAPI's own limit answers in plain text. A body that has not come after `seconds` is refused too: the server would
+    wait for it for ever.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self._app = app
         self._limit = limit
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 413."""
+        """Pass the request on, or answer 413 or 408."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        try:
+            async with asyncio.timeout(self._seconds):
+                messages = await self._read(receive)
+        except TimeoutError:
+            late = problem(408, f"The body did not come within {self._seconds:g} s.", {"Connection": "close"})
+            await late(scope, receive, send)
+            return
+        if messages is None:
+            await problem(413, f"The body is larger than {self._limit:,} bytes.")(scope, receive, send)
+            return
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self._app(scope, replay, send)
+
+    async def _read(self, receive: Receive) -> list[Message] | None:
+        """The messages that the body came in; None as soon as it is too large."""
         messages: list[Message] = []
         size = 0
         while True:
@@ -116,12 +136,6 @@ class BodyLimit:
             messages.append(message)
             size += len(message.get("body", b""))
             if size > self._limit:
-                await problem(413, f"The body is larger than {self._limit:,} bytes.")(scope, receive, send)
-                return
+                return None
             if message["type"] != "http.request" or not message.get("more_body"):
-                break
-
-        async def replay() -> Message:
-            return messages.pop(0) if messages else await receive()
-
-        await self._app(scope, replay, send)
+                return messages

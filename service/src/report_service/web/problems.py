@@ -67,8 +67,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _wrong_form(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":  # its place is a number of characters, not a field
+            why = f"{first['ctx']['error']} at character {first['loc'][-1]}"
+            return problem(422, f"The body is no valid JSON: {why}.", field="body")
         field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        return problem(422, f"{field}: {first['msg']}", field=field)
+        return problem(422, f"{field}: {first['msg'].removeprefix('Value error, ')}", field=field)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:

@@ -38,7 +38,12 @@ def text(counts: Mapping[str, int], demand: Demand, figures: Figures) -> str:
 def _add(lines: list[str], name: str, help_text: str, samples: Sequence[tuple[str, float]]) -> None:
     if samples:
         lines.extend([f"# HELP {name} {help_text}", f"# TYPE {name} gauge"])
-        lines.extend(f"{name}{labels} {value:g}" for labels, value in samples)
+        lines.extend(f"{name}{labels} {_number(value)}" for labels, value in samples)
+
+
+def _number(value: float) -> str:
+    """All digits, which :g has not from a million on."""
+    return str(float(value)).removesuffix(".0")
 
 
 def _escaped(value: str) -> str:
