@@ -10,6 +10,8 @@ import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_sns as sns
+from syrupy.assertion import SnapshotAssertion
 
 from snowgate import Architecture, FargateSize, ScaleToZeroWorker
 
@@ -169,9 +171,64 @@ def test_a_sweep_calls_the_waker_at_its_interval_and_is_left_out_by_default(make
     template().has_resource_properties("AWS::Events::Rule", {"ScheduleExpression": "rate(30 minutes)"})
 
 
-def test_without_a_sweep_there_is_no_rule(make: Make, template: Synthesise) -> None:
+def test_without_a_sweep_no_schedule_wakes_anybody(make: Make, template: Synthesise) -> None:
     make()
-    template().resource_count_is("AWS::Events::Rule", 0)
+    rules = [rule["Properties"] for rule in template().find_resources("AWS::Events::Rule").values()]
+    [look] = [rule for rule in rules if "ScheduleExpression" in rule]
+    assert look["Targets"][0]["Input"] == '{"watch":true}'
+
+
+def test_the_template_is_that_of_the_snapshot(make: Make, template: Synthesise, snapshot: SnapshotAssertion) -> None:
+    make()
+    assert template().to_json() == snapshot(name="ScaleToZeroWorker")
+
+
+def test_work_that_waits_while_nothing_runs_and_silence_are_alarms(
+    make: Make, stack: cdk.Stack, template: Synthesise
+) -> None:
+    topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:eu-west-1:111122223333:alarms")
+    worker = make(alarm_topic=topic)
+    assert len(worker.alarms) == 2
+    made = template()
+    [service] = made.find_resources("AWS::ECS::Service")
+    [alarm] = [
+        found["Properties"]
+        for found in made.find_resources("AWS::CloudWatch::Alarm").values()
+        if "Metrics" in found["Properties"]
+    ]
+    assert (alarm["TreatMissingData"], alarm["EvaluationPeriods"], alarm["Threshold"]) == ("breaching", 3, 1)
+    watched = {}
+    for entry in alarm["Metrics"]:
+        if "Expression" in entry:
+            assert entry["Expression"] == "IF(running < 1, desired, 0)"
+        else:
+            metric = entry["MetricStat"]["Metric"]
+            watched[entry["Id"]] = metric["MetricName"]
+            assert metric["Namespace"] == "Snowgate"
+            assert {"Name": "Service", "Value": {"Fn::GetAtt": [service, "Name"]}} in metric["Dimensions"]
+    assert watched == {"desired": "DesiredTasks", "running": "RunningTasks"}
+    for found in made.find_resources("AWS::CloudWatch::Alarm").values():
+        assert found["Properties"]["AlarmActions"] == ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+
+
+def test_a_task_that_fails_to_start_is_kept_with_its_reason(make: Make, template: Synthesise) -> None:
+    make()
+    made = template()
+    [queue] = made.find_resources("AWS::SQS::Queue")
+    kept = [
+        rule["Properties"]["EventPattern"]["detail-type"]
+        for rule in made.find_resources("AWS::Events::Rule").values()
+        if rule["Properties"]["Targets"][0]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
+    ]
+    assert sorted(kept) == [["ECS Service Action"], ["ECS Task State Change"]]
+
+
+def test_the_metrics_of_a_worker_have_the_dimensions_under_which_the_waker_enters_them(make: Make) -> None:
+    worker = make()
+    service = {"Cluster": worker.cluster.cluster_name, "Service": worker.service.service_name}
+    for metric in (worker.metric_pending(), worker.metric_desired_tasks(), worker.metric_running_tasks()):
+        assert metric.dimensions == service
+    assert worker.metric_start_failures().dimensions == {"QueueName": worker.start_failures.queue.queue_name}
 
 
 @pytest.mark.parametrize(

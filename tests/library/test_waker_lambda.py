@@ -26,10 +26,11 @@ def ecs(monkeypatch):
         stubber.assert_no_pending_responses()
 
 
-def finds(ecs, count, status="ACTIVE"):
+def finds(ecs, count, status="ACTIVE", running=0):
+    found = {"serviceName": "worker", "status": status, "desiredCount": count, "runningCount": running}
     ecs.add_response(
         "describe_services",
-        {"services": [{"serviceName": "worker", "status": status, "desiredCount": count}], "failures": []},
+        {"services": [found], "failures": []},
         {"cluster": "reports", "services": ["worker"]},
     )
 
@@ -189,3 +190,37 @@ def test_a_clock_whose_wake_fails_raises_so_that_it_is_tried_again(ecs):
     finds(ecs, 0, status="INACTIVE")
     with pytest.raises(waker.ServiceMissing):
         waker.handler({"source": "aws.scheduler"}, None)
+
+
+def metrics(capsys):
+    """What the lines of the log enter in embedded metric format: by namespace and dimensions."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line in lines:
+        for told in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            [dimensions] = told["Dimensions"]
+            yield (
+                told["Namespace"],
+                {name: line[name] for name in dimensions},
+                {metric["Name"]: line[metric["Name"]] for metric in told["Metrics"]},
+            )
+
+
+def test_a_look_enters_the_counts_and_wakes_nobody(ecs, capsys):
+    finds(ecs, 2, running=1)
+    waker.handler({"watch": True}, None)
+    service = {"Cluster": "reports", "Service": "worker"}
+    assert list(metrics(capsys)) == [("Snowgate", service, {"DesiredTasks": 2, "RunningTasks": 1})]
+
+
+def test_a_look_at_a_service_that_is_gone_fails_and_so_stays_silent(ecs, capsys):
+    finds(ecs, 0, status="INACTIVE")
+    with pytest.raises(waker.ServiceMissing):
+        waker.handler({"watch": True}, None)
+    assert list(metrics(capsys)) == []
+
+
+def test_a_call_enters_how_much_is_pending(ecs, capsys):
+    finds(ecs, 4)
+    answer(post({"data": [[0, 7, 1], [1, 9, 0]]}))
+    [(_, _, entered)] = metrics(capsys)
+    assert entered == {"PendingWork": 9}

@@ -1,5 +1,7 @@
 """CDK constructs that connect Snowflake to containers on AWS Fargate."""
 
+from snowgate.agent_scaling import AgentScaling, QuietHours
+from snowgate.agent_service import AgentService
 from snowgate.architecture import Architecture
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
@@ -8,6 +10,7 @@ from snowgate.report_bucket import ReportBucket
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
 from snowgate.service_image import ServiceImage
 from snowgate.service_token import ServiceToken
+from snowgate.sidecar import Sidecar
 from snowgate.snowflake_api_integration import SnowflakeApiIntegration
 from snowgate.snowflake_deployer import SnowflakeDeployer, WorkloadIdentity
 from snowgate.snowflake_login import SnowflakeLogin
@@ -17,14 +20,18 @@ from snowgate.web_api import WebApi
 from snowgate.web_service import WebService
 
 __all__ = [
+    "AgentScaling",
+    "AgentService",
     "Architecture",
     "DownloadLinks",
     "FargateSize",
     "Network",
+    "QuietHours",
     "ReportBucket",
     "ScaleToZeroWorker",
     "ServiceImage",
     "ServiceToken",
+    "Sidecar",
     "SnowflakeApiIntegration",
     "SnowflakeDeployer",
     "SnowflakeLogin",

@@ -12,9 +12,9 @@ from snowgate.acknowledgements import acknowledge
 
 
 class FargateCluster(Construct):
-    """A cluster with the capacity providers FARGATE and FARGATE_SPOT, and without Container Insights."""
+    """A cluster with the capacity providers FARGATE and FARGATE_SPOT, and without Container Insights unless asked."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, insights: bool = False) -> None:
         super().__init__(scope, construct_id)
 
         self.cluster = ecs.Cluster(
@@ -22,12 +22,11 @@ class FargateCluster(Construct):
             "Cluster",
             vpc=vpc,
             enable_fargate_capacity_providers=True,
-            container_insights_v2=ecs.ContainerInsights.DISABLED,
+            container_insights_v2=ecs.ContainerInsights.ENABLED if insights else ecs.ContainerInsights.DISABLED,
         )
-        acknowledge(
-            self.cluster,
-            {"ECS4": "Container Insights is paid by the metric, even while no task runs; ECS's own metrics are free."},
-        )
+        if not insights:
+            reason = "Container Insights is paid by the metric, even while no task runs; ECS's own metrics are free."
+            acknowledge(self.cluster, {"ECS4": reason})
 
 
 @dataclass(frozen=True)

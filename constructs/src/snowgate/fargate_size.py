@@ -36,6 +36,8 @@ class FargateSize:
     ephemeral_gib: int | None = None
 
     SMALL: ClassVar[FargateSize]
+    MEDIUM: ClassVar[FargateSize]
+    LARGE: ClassVar[FargateSize]
 
     def __post_init__(self) -> None:
         """Refuse what Fargate does not offer."""
@@ -81,4 +83,6 @@ def _listed(sizes: tuple[int, ...]) -> str:
     return f"{sizes[0]} to {sizes[-1]} by {sizes[1] - sizes[0]}"
 
 
-FargateSize.SMALL = FargateSize(cpu=256, memory_mib=512)
+FargateSize.SMALL = FargateSize(cpu=512, memory_mib=1024)
+FargateSize.MEDIUM = FargateSize(cpu=1024, memory_mib=4096)
+FargateSize.LARGE = FargateSize(cpu=2048, memory_mib=8192)

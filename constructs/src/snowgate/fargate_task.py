@@ -20,6 +20,7 @@ LONGEST_STOP = cdk.Duration.seconds(120)
 class FargateTask(Construct):
     """One container that can write nowhere but to /tmp, with a log group of its own and two roles made for it alone.
 
+    ``writable`` is for an image that somebody else made: its whole file system is writable, and /tmp is its own.
     ``command`` and ``health_check`` are lists of words, run without a shell. ``stop_timeout`` is how long the container
     may go on after SIGTERM: 120 seconds, Fargate's most, unless told otherwise. A container that does not run as root
     needs an image that says ``VOLUME /tmp``: Fargate then gives the folder the owner and mode that it has in the image
@@ -33,13 +34,14 @@ class FargateTask(Construct):
         construct_id: str,
         *,
         image: ecs.ContainerImage,
-        command: Sequence[str],
+        command: Sequence[str] | None = None,
         size: FargateSize = FargateSize.SMALL,
         architecture: Architecture = Architecture.ARM64,
         environment: Mapping[str, str] | None = None,
         secrets: Mapping[str, ecs.Secret] | None = None,
         health_check: Sequence[str] | None = None,
         port: int | None = None,
+        writable: bool = False,
         stop_timeout: cdk.Duration = LONGEST_STOP,
         role_name: str | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
@@ -57,7 +59,7 @@ class FargateTask(Construct):
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=architecture.of_task, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
-            volumes=[ecs.Volume(name="tmp")],
+            volumes=None if writable else [ecs.Volume(name="tmp")],
             task_role=self._named_role(role_name) if role_name else None,
         )
         self.role: iam.IRole = self.definition.task_role
@@ -65,18 +67,19 @@ class FargateTask(Construct):
         self.container = self.definition.add_container(
             "Container",
             image=image,
-            command=list(command),
+            command=list(command) if command else None,
             environment=dict(environment or {}),
             secrets=dict(secrets or {}),
             health_check=_health_check(health_check) if health_check else None,
             port_mappings=[ecs.PortMapping(container_port=port)] if port else None,
-            readonly_root_filesystem=True,
+            readonly_root_filesystem=not writable,
             linux_parameters=ecs.LinuxParameters(self, "Linux", init_process_enabled=True),
             stop_timeout=stop_timeout,
             logging=ecs.LogDrivers.aws_logs(stream_prefix="task", log_group=self.log_group),
         )
 
-        self.container.add_mount_points(ecs.MountPoint(source_volume="tmp", container_path="/tmp", read_only=False))
+        if not writable:
+            self.container.add_mount_points(ecs.MountPoint(source_volume="tmp", container_path="/tmp", read_only=False))
         self._acknowledge()
 
     def _named_role(self, name: str) -> iam.Role:

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from snowgate.alarm_actions import send_alarms
 from snowgate.alarm_clock import AlarmClock
 from snowgate.architecture import Architecture
 from snowgate.fargate_cluster import FargateCluster, TaskPlacement, open_way_out
 from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import FargateTask
 from snowgate.own_service_access import OwnServiceAccess
+from snowgate.start_failures import StartFailures
 from snowgate.waker import Waker
+from snowgate.worker_watch import WorkerWatch
 
 
 class ScaleToZeroWorker(Construct):
@@ -32,6 +37,9 @@ class ScaleToZeroWorker(Construct):
     ``work_per_task`` is how many waiting pieces of work one task is meant for. ``sweep`` wakes one task at that
     interval, as a net under lost wake-ups (None: no sweep). ``spot_percent`` of the tasks run on Fargate Spot.
     ``cluster`` is made if it is not given. ``task_role_name`` is for what must know the tasks' role early.
+
+    The waker looks at the service every five minutes, so that there are metrics while no task runs. The alarms, work
+    that waits while nothing runs or nobody looks, and a task that failed to start, tell ``alarm_topic``.
 
     Raises:
         ValueError: ``max_tasks``, ``work_per_task`` or ``spot_percent`` is out of range.
@@ -57,6 +65,7 @@ class ScaleToZeroWorker(Construct):
         sweep: cdk.Duration | None = None,
         spot_percent: int = 0,
         waker_python: str = "3.13",
+        alarm_topic: sns.ITopic | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
@@ -104,6 +113,27 @@ class ScaleToZeroWorker(Construct):
         if sweep:
             wake = targets.LambdaFunction(self.waker, retry_attempts=2, max_event_age=cdk.Duration.minutes(15))
             events.Rule(self, "Sweep", schedule=events.Schedule.rate(sweep), targets=[wake])
+
+        self._watch = WorkerWatch(self, "Watch", service=self.service, waker=self.waker)
+        self.start_failures = StartFailures(self, "StartFailures", service=self.service, removal_policy=removal_policy)
+        self.alarms = [self._watch.alarm, self.start_failures.alarm]
+        send_alarms(self.alarms, alarm_topic)
+
+    def metric_pending(self) -> cloudwatch.Metric:
+        """Pieces of work that waited when Snowflake called the waker, the most of five minutes; nothing between."""
+        return self._watch.metric("PendingWork")
+
+    def metric_desired_tasks(self) -> cloudwatch.Metric:
+        """Tasks that should run, as the waker saw it, the most of five minutes."""
+        return self._watch.metric("DesiredTasks")
+
+    def metric_running_tasks(self) -> cloudwatch.Metric:
+        """Tasks that run, as the waker saw it, the most of five minutes."""
+        return self._watch.metric("RunningTasks")
+
+    def metric_start_failures(self) -> cloudwatch.Metric:
+        """Tasks that failed to start, counted in five minutes."""
+        return self.start_failures.metric()
 
     def _service(self, placement: TaskPlacement, spot_percent: int) -> ecs.FargateService:
         """The service; its desired count stays out of the template, where it would reset the running one."""

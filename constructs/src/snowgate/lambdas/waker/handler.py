@@ -44,13 +44,20 @@ class Demand(NamedTuple):
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer API Gateway's POST /trigger, an EventBridge rule or a schedule; the latter two ask for one worker."""
+    """Answer API Gateway's POST /trigger, an EventBridge rule or a schedule; the latter two ask for one worker.
+
+    ``{"watch": true}`` asks for none: the service's counts become metrics.
+    """
+    if event.get("watch"):
+        return _watch()
     # The log alone tells how long a wake-up was on its way: when it was asked for, came here, raised the count.
     _say("info", event="wake.received", requested=_requested(event))
     if not _is_request(event):
         return _wake([Demand(0, 1, 0)])
     try:
-        return _once(_batch_id(event), read_batch(event))
+        demands = read_batch(event)
+        _measure(PendingWork=max(demand.pending for demand in demands))
+        return _once(_batch_id(event), demands)
     except BadRequest as error:
         return _reply(400, {"error": str(error)})
     except (ServiceMissing, ClientError, BotoCoreError) as error:
@@ -133,11 +140,39 @@ def _wake(demands: list[Demand]) -> dict[str, Any]:
     return _reply(200, {"data": [[demand.row, result] for demand in demands]})
 
 
+def _watch() -> dict[str, Any]:
+    described = _describe(_ecs(), os.environ["CLUSTER"], os.environ["SERVICE"])
+    counts = {"DesiredTasks": described["desiredCount"], "RunningTasks": described["runningCount"]}
+    _measure(**counts)
+    return counts
+
+
+def _measure(**counts: int) -> None:
+    """Enter metrics, as a line of the log ("Embedded metric format" in the Amazon CloudWatch User Guide)."""
+    told = {
+        "Namespace": "Snowgate",
+        "Dimensions": [["Cluster", "Service"]],
+        "Metrics": [{"Name": name, "Unit": "Count"} for name in counts],
+    }
+    _say(
+        "info",
+        event="metrics",
+        _aws={"Timestamp": round(time.time() * 1000), "CloudWatchMetrics": [told]},
+        Cluster=os.environ["CLUSTER"],
+        Service=os.environ["SERVICE"],
+        **counts,
+    )
+
+
 def _desired_count(ecs: Any, cluster: str, service: str) -> int:
+    return int(_describe(ecs, cluster, service)["desiredCount"])
+
+
+def _describe(ecs: Any, cluster: str, service: str) -> dict[str, Any]:
     found = ecs.describe_services(cluster=cluster, services=[service])
     for described in found["services"]:
         if described["status"] == "ACTIVE":
-            return int(described["desiredCount"])
+            return dict(described)
     raise ServiceMissing(f"Cluster {cluster} has no active service {service}: deploy the worker's stack first.")
 
 
