@@ -8,6 +8,7 @@ from local.cloud.additions import (
     capacity_providers,
     credentials,
     custom_resources,
+    databases,
     ecs_authorization,
     ecs_services,
     http_apis,
@@ -48,6 +49,7 @@ IN_ORDER = (
     http_apis,
     schedules,
     mail,
+    databases,
 )
 
 
