@@ -23,7 +23,7 @@ from local.processes import ROOT, StepFailed
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # `make up` keeps its ports; the demo and the tests take free ones, so that all can run side by side.
-PORTS = (14566, 14567)
+PORTS = (14566, 14567, 14568)
 
 
 HOW_TO_GO_ON = """The platform stays up, for a look at what went wrong and for another try.

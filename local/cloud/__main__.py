@@ -14,6 +14,7 @@ from local.cloud import server, settings
 def main() -> None:
     """Read the arguments, set the process's environment, mend ministack, serve."""
     arguments = _arguments()
+    postgres_url = os.environ.get("POSTGRES_URL", "")  # not an argument: it holds a password
     environment = settings.process_environment(
         port=arguments.port,
         state=arguments.state,
@@ -32,7 +33,9 @@ def main() -> None:
     from ministack.core import lambda_runtime
 
     from local.cloud import additions
+    from local.cloud.additions import databases
 
+    databases.serve_from(postgres_url)
     additions.apply()
     server.run(app.app, port=arguments.port, certificate=arguments.certificate, key=arguments.key)
     lambda_runtime.reset()  # ends the Lambdas' processes

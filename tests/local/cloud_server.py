@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -121,7 +122,7 @@ class CloudServer:
 
 
 @contextmanager
-def cloud_server(folder: Path, port: int | None = None) -> Iterator[CloudServer]:
+def cloud_server(folder: Path, port: int | None = None, postgres_url: str = "") -> Iterator[CloudServer]:
     """Start the stand-in with its state in `folder`, wait until it answers, and stop it at the end."""
     certificates.make(folder / "certificates")
     port = port or _free_port()
@@ -133,7 +134,12 @@ def cloud_server(folder: Path, port: int | None = None) -> Iterator[CloudServer]
     ]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [str(word) for word in command], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            [str(word) for word in command],
+            cwd=ROOT,
+            env=os.environ | {"POSTGRES_URL": postgres_url},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
         )
     server = CloudServer(process, port, folder / "certificates" / "ca.pem", log)
     try:

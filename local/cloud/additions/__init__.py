@@ -8,6 +8,7 @@ from local.cloud.additions import (
     capacity_providers,
     credentials,
     custom_resources,
+    databases,
     ecs_authorization,
     ecs_services,
     edge,
@@ -50,6 +51,7 @@ IN_ORDER = (
     edge,
     schedules,
     mail,
+    databases,
 )
 
 

@@ -1,0 +1,155 @@
+"""RDS instances of PostgreSQL: behind each is a database of its own, in the server that the platform has started.
+
+Source: "CreateDBInstance" in the Amazon RDS API Reference and "Password management with Amazon RDS and AWS Secrets
+Manager" in its User Guide. All instances share one server here: two cannot have a database or a user of the same name.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from local.cloud.additions.patching import replaces_entry, require
+
+RESOURCE = "AWS::RDS::DBInstance"
+# Kept and shown, but for the engine, the names and the protection, on which something depends here.
+_KNOWN = {
+    "AllocatedStorage", "AutoMinorVersionUpgrade", "BackupRetentionPeriod", "CopyTagsToSnapshot", "DBInstanceClass",
+    "DBInstanceIdentifier", "DBName", "DBParameterGroupName", "DBSubnetGroupName", "DeletionProtection",
+    "EnableCloudwatchLogsExports", "EnableIAMDatabaseAuthentication", "EnablePerformanceInsights", "Engine",
+    "EngineVersion", "KmsKeyId", "ManageMasterUserPassword", "MasterUserSecret", "MasterUsername",
+    "MaxAllocatedStorage", "MultiAZ", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod",
+    "PreferredBackupWindow", "PreferredMaintenanceWindow", "PubliclyAccessible", "SourceDBInstanceIdentifier",
+    "StorageEncrypted", "StorageType", "Tags", "VPCSecurityGroups",
+}  # fmt: skip
+
+_server_url = ""
+
+
+def serve_from(url: str) -> None:
+    """Name the PostgreSQL in which databases are made: the URL of its superuser, or nothing where there is none."""
+    global _server_url  # noqa: PLW0603 - additions are modules, and this is their one setting from outside
+    _server_url = url
+
+
+def apply() -> None:
+    """ministack's CloudFormation keeps only an instance's record, AWS starts a server and makes its password."""
+    from ministack.services import rds, secretsmanager
+    from ministack.services.cloudformation import provisioners
+
+    require(rds, "_instances")
+    require(secretsmanager, "_create_secret", "_delete_secret")
+    handlers = provisioners._RESOURCE_HANDLERS[RESOURCE]
+
+    @replaces_entry(handlers, "create", "logical_id props stack_name", RESOURCE)
+    def create(original: Any, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
+        _check(props)
+        if source := props.get("SourceDBInstanceIdentifier"):
+            name, attributes = original(logical_id, props, stack_name)
+            _copy(rds._instances[name], rds._instances[source.rpartition(":")[2]])
+        else:
+            password = secrets.token_urlsafe(24)
+            endpoint = _make_database(props["DBName"], props["MasterUsername"], password, props["EngineVersion"])
+            name, attributes = original(logical_id, props, stack_name)
+            rds._instances[name]["Endpoint"] |= endpoint
+            rds._instances[name]["MasterUserSecret"] = _make_secret(secretsmanager, props, password)
+        return name, attributes | _attributes(rds._instances[name])
+
+    parameters = "physical_id old_props new_props stack_name logical_id"
+
+    @replaces_entry(handlers, "update", parameters, RESOURCE)
+    def update(original: Any, physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any) -> Any:
+        _check(new)
+        for name in ("EngineVersion", "ManageMasterUserPassword", "SourceDBInstanceIdentifier"):
+            if old.get(name) != new.get(name):
+                raise ValueError(f"{RESOURCE}: the local stand-in changes no {name} of an instance")
+        _name, attributes = original(physical_id, old, new, *rest)
+        return physical_id, attributes | _attributes(rds._instances[physical_id])
+
+    @replaces_entry(handlers, "delete", "physical_id props", RESOURCE)
+    def delete(original: Any, physical_id: str, props: dict[str, Any]) -> Any:
+        record = rds._instances.get(physical_id, {})
+        if record.get("DeletionProtection"):
+            raise ValueError("Cannot delete protected DB Instance, please disable deletion protection and try again.")
+        if "MasterUserSecret" in record:
+            _drop_database(record["DBName"], record["MasterUsername"])
+            arn = record["MasterUserSecret"]["SecretArn"]
+            secretsmanager._delete_secret({"SecretId": arn, "ForceDeleteWithoutRecovery": True})
+        return original(physical_id, props)
+
+
+def _check(props: Mapping[str, Any]) -> None:
+    """Refuse what no database here would come of. Raises ValueError."""
+    if unknown := sorted(set(props) - _KNOWN):
+        raise ValueError(f"{RESOURCE}: the local stand-in has no {', '.join(unknown)}")
+    if "SourceDBInstanceIdentifier" in props:
+        return
+    if props.get("Engine") != "postgres":
+        raise ValueError(f"{RESOURCE}: the local stand-in has the Engine postgres, and no {props.get('Engine')}")
+    if str(props.get("ManageMasterUserPassword")).lower() != "true":
+        raise ValueError(f"{RESOURCE}: the local stand-in has passwords by ManageMasterUserPassword only")
+    for name in ("DBName", "MasterUsername", "EngineVersion"):
+        if not props.get(name):
+            raise ValueError(f"{RESOURCE}: the local stand-in makes no instance without {name}")
+
+
+def _attributes(record: Mapping[str, Any]) -> dict[str, str]:
+    """What GetAtt gives besides what ministack has, or otherwise."""
+    endpoint = record["Endpoint"]
+    found = {"Endpoint.Address": endpoint["Address"], "Endpoint.Port": str(endpoint["Port"])}
+    secret = record.get("MasterUserSecret")
+    return found | ({"MasterUserSecret.SecretArn": secret["SecretArn"]} if secret else {})
+
+
+def _copy(replica: dict[str, Any], source: Mapping[str, Any]) -> None:
+    """A replica is its source by another name; nothing keeps it from writing."""
+    replica["Endpoint"] = dict(source["Endpoint"])
+    replica |= {name: source[name] for name in ("DBName", "Engine", "EngineVersion", "MasterUsername")}
+
+
+def _make_secret(secretsmanager: Any, props: Mapping[str, Any], password: str) -> dict[str, str]:
+    request = {
+        "Name": f"rds!db-{uuid.uuid4()}",
+        "Description": "The secret of the master user of an Amazon RDS instance",
+        "SecretString": json.dumps({"username": props["MasterUsername"], "password": password}),
+    }
+    key = (props.get("MasterUserSecret") or {}).get("KmsKeyId")
+    _status, _headers, body = secretsmanager._create_secret(request | ({"KmsKeyId": key} if key else {}))
+    return {"SecretArn": json.loads(body)["ARN"], "SecretStatus": "active"}
+
+
+def _connect() -> psycopg.Connection:
+    if not _server_url:
+        raise ValueError(f"{RESOURCE}: this stand-in was started without a PostgreSQL (POSTGRES_URL)")
+    return psycopg.connect(_server_url, autocommit=True)  # no database is made inside a transaction
+
+
+def _make_database(database: str, user: str, password: str, version: str) -> dict[str, Any]:
+    """Make the database and its owner; gives the endpoint. Raises ValueError when another instance has the name."""
+    names = {"d": sql.Identifier(database), "u": sql.Identifier(user), "password": sql.Literal(password)}
+    with _connect() as session:
+        major = session.info.server_version // 10_000
+        if version.split(".")[0] != str(major):
+            raise ValueError(f"{RESOURCE}: the local stand-in has PostgreSQL {major}, and no {version}")
+        taken = (
+            "SELECT datname FROM pg_database WHERE datname = %s UNION SELECT rolname FROM pg_roles WHERE rolname = %s"
+        )
+        if found := session.execute(taken, (database, user)).fetchone():
+            raise ValueError(f"{RESOURCE}: all instances share one server here, and {found[0]!r} is another one's name")
+        # As rds_superuser may; nobody else's login comes in.
+        session.execute(sql.SQL("CREATE ROLE {u} LOGIN CREATEDB CREATEROLE PASSWORD {password}").format(**names))
+        session.execute(sql.SQL("CREATE DATABASE {d} OWNER {u}").format(**names))
+        session.execute(sql.SQL("REVOKE CONNECT ON DATABASE {d} FROM PUBLIC").format(**names))
+        return {"Address": session.info.host, "Port": session.info.port}
+
+
+def _drop_database(database: str, user: str) -> None:
+    with _connect() as session:
+        session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+        session.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(user)))
