@@ -26,6 +26,8 @@ CPU_UNITS = tuple(_MEMORY)
 class FargateSize:
     """CPU units, memory in MiB and ephemeral storage in GiB (20 when None) of a task.
 
+    Three sizes have names: SMALL (512 CPU units, 1024 MiB), MEDIUM (1024, 4096) and LARGE (2048, 8192).
+
     Raises:
         ValueError: Fargate has no such size; the message names the nearest that it has. Values that only the deploy
             knows (CDK tokens) are not checked.
@@ -36,6 +38,8 @@ class FargateSize:
     ephemeral_gib: int | None = None
 
     SMALL: ClassVar[FargateSize]
+    MEDIUM: ClassVar[FargateSize]
+    LARGE: ClassVar[FargateSize]
 
     def __post_init__(self) -> None:
         """Refuse what Fargate does not offer."""
@@ -81,4 +85,6 @@ def _listed(sizes: tuple[int, ...]) -> str:
     return f"{sizes[0]} to {sizes[-1]} by {sizes[1] - sizes[0]}"
 
 
-FargateSize.SMALL = FargateSize(cpu=256, memory_mib=512)
+FargateSize.SMALL = FargateSize(cpu=512, memory_mib=1024)
+FargateSize.MEDIUM = FargateSize(cpu=1024, memory_mib=4096)
+FargateSize.LARGE = FargateSize(cpu=2048, memory_mib=8192)
