@@ -4,6 +4,7 @@ from snowgate.architecture import Architecture
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
 from snowgate.network import Network
+from snowgate.network_mode import NetworkMode
 from snowgate.report_bucket import ReportBucket
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
 from snowgate.service_image import ServiceImage
@@ -21,6 +22,7 @@ __all__ = [
     "DownloadLinks",
     "FargateSize",
     "Network",
+    "NetworkMode",
     "ReportBucket",
     "ScaleToZeroWorker",
     "ServiceImage",
