@@ -65,5 +65,11 @@ def test_values_that_only_the_deploy_knows_are_let_through() -> None:
     assert FargateSize(cpu=256, memory_mib=512, ephemeral_gib=token).cpu == 256
 
 
+def test_three_sizes_have_names() -> None:
+    assert FargateSize(cpu=512, memory_mib=1024) == FargateSize.SMALL
+    assert FargateSize(cpu=1024, memory_mib=4096) == FargateSize.MEDIUM
+    assert FargateSize(cpu=2048, memory_mib=8192) == FargateSize.LARGE
+
+
 def test_of_two_equally_near_sizes_the_larger_is_named() -> None:
     assert nearest_cpu(384) == 512

@@ -6,6 +6,7 @@ from snowgate.architecture import Architecture
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
 from snowgate.network import Network
+from snowgate.network_mode import NetworkMode
 from snowgate.postgres_database import PostgresDatabase
 from snowgate.report_bucket import ReportBucket
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
@@ -27,6 +28,7 @@ __all__ = [
     "DownloadLinks",
     "FargateSize",
     "Network",
+    "NetworkMode",
     "PostgresDatabase",
     "QuietHours",
     "ReportBucket",

@@ -31,7 +31,10 @@ class FargateCluster(Construct):
 
 @dataclass(frozen=True)
 class TaskPlacement:
-    """Subnets and public address for tasks: in private subnets with a way out if the network has such, else public."""
+    """Subnets and public address for tasks: in private subnets with a way out if the network has such, else public.
+
+    Private subnets without a way out are for databases, unless there are no others: then endpoints are in them.
+    """
 
     subnets: ec2.SubnetSelection
     public_ip: bool
@@ -41,6 +44,8 @@ class TaskPlacement:
         """Where tasks go in ``vpc``; a task in a public subnet reaches the internet only with a public address."""
         if vpc.private_subnets:
             return cls(ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS), public_ip=False)
+        if vpc.isolated_subnets and not vpc.public_subnets:
+            return cls(ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED), public_ip=False)
         return cls(ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC), public_ip=True)
 
 

@@ -26,6 +26,8 @@ CPU_UNITS = tuple(_MEMORY)
 class FargateSize:
     """CPU units, memory in MiB and ephemeral storage in GiB (20 when None) of a task.
 
+    Three sizes have names: SMALL (512 CPU units, 1024 MiB), MEDIUM (1024, 4096) and LARGE (2048, 8192).
+
     Raises:
         ValueError: Fargate has no such size; the message names the nearest that it has. Values that only the deploy
             knows (CDK tokens) are not checked.
