@@ -34,7 +34,7 @@ class ConflictUpdaterStack(cdk.Stack):
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._environment = environment
+        self._environment, self._table = environment, table
         image = ServiceImage(
             self,
             "Image",
@@ -82,7 +82,7 @@ class ConflictUpdaterStack(cdk.Stack):
             self,
             name.title(),
             keys=keys,
-            secret_name=f"task02/{name}",
+            secret_name=f"{self._table.secret_prefix}/{name}",
             description=f"The conflict updater's login to {name.title()}",
             existing=existing,
             removal_policy=removal_policy(self._environment),

@@ -37,11 +37,15 @@ Schedule = Annotated[
 TimeZone = Annotated[
     str, AfterValidator(_is_zone), Field(description='a time zone of the IANA database, as in "Europe/Berlin"')
 ]
+SslMode = Annotated[
+    Literal["disable", "require", "verify-ca", "verify-full"],
+    Field(description='a mode of libpq: "disable", "require", "verify-ca" or "verify-full"'),
+]
 SecretArn = Annotated[
     str,
     Field(
         pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6}$",
-        description="the whole ARN of a secret in Secrets Manager",
+        description="the whole ARN of a secret in Secrets Manager; left out, the stack makes one",
     ),
 ]
 
@@ -55,6 +59,7 @@ class DatabaseTable(Table):
     storage_gib: int = Field(default=20, ge=20, le=65_536, description="20 to 65536 GiB")
     multi_az: bool = Field(default=False, description="true or false")
     replica: bool = Field(default=False, description="true (a read replica beside it) or false")
+    ssl_mode: SslMode = "require"
 
 
 class WeatherWarehouseTable(SizedTable):
@@ -81,18 +86,21 @@ class ConflictUpdaterTable(SizedTable):
     """The conflict updater: a job that compares visits in Snowflake and keeps the pairs in PostgreSQL."""
 
     image: ImageUri | None = Field(default=None, description=f"{IMAGE}; left out, conflict_updater/ is built")
-    snowflake_secret_arn: SecretArn | None = None  # left out, the stack makes task02/snowflake, to be filled by hand
+    secret_prefix: str = Field(
+        default="task02",
+        pattern=r"^[A-Za-z0-9/_+=.@-]{1,200}$",
+        description="what the names of the two secrets begin with that the stack makes, to be filled by hand",
+    )
+    snowflake_secret_arn: SecretArn | None = None
     snowflake_database: str = Field(pattern=_IDENTIFIER, description="the database that holds the visits")
     snowflake_schema: str = Field(pattern=_IDENTIFIER, description="the schema that holds the visits")
     snowflake_role: str | None = Field(
         default=None, pattern=_IDENTIFIER, description="a role of Snowflake; left out, the user's default role"
     )
-    postgres_secret_arn: SecretArn | None = None  # left out, the stack makes task02/postgres, to be filled by hand
+    postgres_secret_arn: SecretArn | None = None
     postgres_database: str = Field(min_length=1, description="the database that the pairs are kept in")
     postgres_schema: str = Field(default="conflict_dev", min_length=1, description="the schema of conflictvisitmaps")
-    postgres_sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
-        default="require", description='"disable", "require", "verify-ca" or "verify-full"'
-    )
+    postgres_sslmode: SslMode = "require"
     schedule: Schedule | None = None
     timezone: TimeZone = "UTC"
     timeout_minutes: int = Field(default=60, ge=1, le=1440, description="1 to 1440 minutes")
@@ -111,7 +119,7 @@ class MatillionAgentTable(SizedTable):
     account_id: str = Field(min_length=1, description="the id of the Matillion account")
     agent_id: str = Field(min_length=1, description="the id of the agent, as Matillion shows it when it is made")
     matillion_region: str = Field(pattern=r"^[a-z]{2}[0-9]$|^[a-z]{2}(-[a-z]+)+-[0-9]$", description='as in "us1"')
-    oauth_secret_arn: SecretArn | None = None  # left out, the stack makes one, to be filled by hand
+    oauth_secret_arn: SecretArn | None = None
     desired_count: int = Field(default=2, ge=1, le=1000, description="1 to 1000 tasks")
     max_count: int | None = Field(default=None, ge=1, le=1000, description="1 to 1000 tasks; left out, no scaling")
     ephemeral_gib: int | None = Field(default=None, ge=21, le=200, description="21 to 200 GiB; left out, 20")

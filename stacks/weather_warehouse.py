@@ -90,7 +90,7 @@ class WeatherWarehouseStack(cdk.Stack):
             image=self._image,
             command=["ingest", "--source", "s3"],
             environment={
-                **self.database.connection_environment(),
+                **self._settings(),
                 "WEATHER_BUCKET": bucket.bucket_name,
                 "WEATHER_PREFIX": PREFIX,
             },
@@ -116,7 +116,7 @@ class WeatherWarehouseStack(cdk.Stack):
             command=["web"],
             port=5000,
             health_path="/api/health",
-            environment=self.database.connection_environment(),
+            environment=self._settings(),
             secrets=self.database.connection_secrets(),
             size=table.size,
             architecture=self._environment.built_for,
@@ -130,3 +130,7 @@ class WeatherWarehouseStack(cdk.Stack):
         )
         self.database.allow_from(api.service)
         return api
+
+    def _settings(self) -> dict[str, str]:
+        """Where both find the database."""
+        return self.database.connection_environment(ssl_mode=self._table.database.ssl_mode)
