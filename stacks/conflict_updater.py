@@ -70,6 +70,8 @@ class ConflictUpdaterStack(cdk.Stack):
             alarm_topic=topic,
             removal_policy=removal_policy(environment),
         )
+        postgres_port = ec2.Port.tcp(table.postgres_port)
+        self.job.security_group.add_egress_rule(ec2.Peer.ipv4(table.postgres_cidr), postgres_port, "PostgreSQL")
 
         cdk.CfnOutput(self, "StateMachineArn", value=self.job.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "LogGroupName", value=self.job.log_group.log_group_name)
@@ -105,6 +107,7 @@ def _settings(environment: Environment, table: ConflictUpdaterTable) -> dict[str
         "SNOWFLAKE_DATABASE": table.snowflake_database,
         "SNOWFLAKE_SCHEMA": table.snowflake_schema,
         "POSTGRES_DATABASE": table.postgres_database,
+        "POSTGRES_PORT": str(table.postgres_port),
         "POSTGRES_SCHEMA": table.postgres_schema,
         "POSTGRES_SSLMODE": table.postgres_sslmode,
         "LOOKBACK_HOURS": str(table.lookback_hours),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -40,6 +41,11 @@ TimeZone = Annotated[
 SslMode = Annotated[
     Literal["disable", "require", "verify-ca", "verify-full"],
     Field(description='a mode of libpq: "disable", "require", "verify-ca" or "verify-full"'),
+]
+Cidr = Annotated[
+    str,
+    AfterValidator(lambda text: str(ipaddress.IPv4Network(text))),
+    Field(description='a range of IPv4 addresses that the server lies in, as in "10.0.0.0/8"'),
 ]
 SecretArn = Annotated[
     str,
@@ -101,6 +107,8 @@ class ConflictUpdaterTable(SizedTable):
     postgres_database: str = Field(min_length=1, description="the database that the pairs are kept in")
     postgres_schema: str = Field(default="conflict_dev", min_length=1, description="the schema of conflictvisitmaps")
     postgres_sslmode: SslMode = "require"
+    postgres_port: int = Field(default=5432, ge=1, le=65535, description="1 to 65535")
+    postgres_cidr: Cidr = "10.0.0.0/8"
     schedule: Schedule | None = None
     timezone: TimeZone = "UTC"
     timeout_minutes: int = Field(default=60, ge=1, le=1440, description="1 to 1440 minutes")

@@ -8,13 +8,17 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 from constructs import Construct
 
+from stacks.alarms import AlarmsStack
+from stacks.conflict_updater import ConflictUpdaterStack
 from stacks.environment import Environment
 from stacks.image import ImageStack
+from stacks.matillion_agent import MatillionAgentStack
 from stacks.network import NetworkStack
 from stacks.report_service import ReportServiceStack
 from stacks.secrets import SecretsStack
 from stacks.snowflake import SnowflakeStack
 from stacks.trigger import TriggerStack
+from stacks.weather_warehouse import WeatherWarehouseStack
 
 
 def add_stages(app: cdk.App, environments: Iterable[Environment]) -> None:
@@ -38,6 +42,7 @@ class SnowgateStage(cdk.Stage):
         )
 
         network = NetworkStack(self, "Network", environment=environment)
+        alarms = AlarmsStack(self, "Alarms", environment=environment)
         secrets = SecretsStack(self, "Secrets", environment=environment)
         image = ImageStack(self, "Image", environment=environment)
         service = ReportServiceStack(
@@ -53,3 +58,34 @@ class SnowgateStage(cdk.Stage):
             web_host=service.web_host,
             api_token=secrets.api_token.secret if secrets.api_token else None,
         )
+        self._add_systems(environment, network, alarms)
+
+    def _add_systems(self, environment: Environment, network: NetworkStack, alarms: AlarmsStack) -> None:
+        """The systems beside the report service, as far as the environment's file names them."""
+        if environment.weather_warehouse:
+            WeatherWarehouseStack(
+                self,
+                "WeatherWarehouse",
+                environment=environment,
+                table=environment.weather_warehouse,
+                vpc=network.vpc,
+                topic=alarms.topic,
+            )
+        if environment.conflict_updater:
+            ConflictUpdaterStack(
+                self,
+                "ConflictUpdater",
+                environment=environment,
+                table=environment.conflict_updater,
+                vpc=network.vpc,
+                topic=alarms.topic,
+            )
+        if environment.matillion_agent:
+            MatillionAgentStack(
+                self,
+                "MatillionAgent",
+                environment=environment,
+                table=environment.matillion_agent,
+                vpc=network.vpc,
+                topic=alarms.topic,
+            )
