@@ -12,7 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from snowgate import BatchJob, ManualSecret, ServiceImage
+from snowgate import BatchJob, ManualSecret, ServiceImage, ServiceMonitoring
 from stacks.environment import Environment
 from stacks.environment_systems import ConflictUpdaterTable
 from stacks.removal import removal_policy
@@ -67,11 +67,13 @@ class ConflictUpdaterStack(cdk.Stack):
             schedule=_schedule(table),
             timeout=cdk.Duration.minutes(table.timeout_minutes),
             stop_timeout=cdk.Duration.seconds(30),
-            alarm_topic=topic,
             removal_policy=removal_policy(environment),
         )
         postgres_port = ec2.Port.tcp(table.postgres_port)
         self.job.security_group.add_egress_rule(ec2.Peer.ipv4(table.postgres_cidr), postgres_port, "PostgreSQL")
+
+        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring.watch_job(self.job, "Conflict updater")
 
         cdk.CfnOutput(self, "StateMachineArn", value=self.job.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "LogGroupName", value=self.job.log_group.log_group_name)

@@ -8,7 +8,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from snowgate import AgentService, FargateSize, ManualSecret, ReportBucket, ServiceImage
+from snowgate import AgentService, FargateSize, ManualSecret, ReportBucket, ServiceImage, ServiceMonitoring
 from stacks.environment import Environment
 from stacks.environment_systems import MatillionAgentTable
 from stacks.removal import removal_policy
@@ -49,13 +49,15 @@ class MatillionAgentStack(cdk.Stack):
             architecture=environment.built_for,
             desired_count=table.desired_count,
             spot_percent=table.spot_percent,
-            alarm_topic=topic,
             removal_policy=removal_policy(environment),
         )
         if table.create_bucket:
             bucket = ReportBucket(self, "Staging", removal_policy=removal_policy(environment)).bucket
             bucket.grant_read_write(self.agent.task_role)
             cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name)
+
+        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring.watch_agent(self.agent, "Matillion agent")
 
         cdk.CfnOutput(self, "ClusterName", value=self.agent.cluster.cluster_name)
         cdk.CfnOutput(self, "ServiceName", value=self.agent.service.service_name)

@@ -10,7 +10,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from snowgate import BatchJob, Cache, Edge, PostgresDatabase, ReportBucket, ServiceImage, ServiceScaling, WebService
+from snowgate import BatchJob, Cache, Edge, PostgresDatabase, ReportBucket, ServiceImage, ServiceMonitoring, ServiceScaling, WebService
 from stacks.environment import Environment
 from stacks.environment_systems import WeatherWarehouseTable
 from stacks.removal import removal_policy
@@ -33,7 +33,7 @@ class WeatherWarehouseStack(cdk.Stack):
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._environment, self._table, self._vpc, self._topic = environment, table, vpc, topic
+        self._environment, self._table, self._vpc = environment, table, vpc
         self._image = ServiceImage(
             self,
             "Image",
@@ -52,6 +52,11 @@ class WeatherWarehouseStack(cdk.Stack):
         if table.cache:
             cache = Cache(self, "Cache", vpc=vpc, removal_policy=removal_policy(environment))
             cache.allow_from(self.api.service)
+
+        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring.watch_web(self.api, "API")
+        monitoring.watch_job(self.ingestion, "Ingestion")
+        monitoring.watch_database(self.database, "Database")
 
         cdk.CfnOutput(self, "Url", value=url)
         cdk.CfnOutput(self, "BucketName", value=self.files.bucket.bucket_name)
@@ -74,7 +79,6 @@ class WeatherWarehouseStack(cdk.Stack):
             multi_az=table.multi_az,
             replica=table.replica,
             deletion_protection=kept,
-            alarm_topic=self._topic,
             removal_policy=cdk.RemovalPolicy.SNAPSHOT if kept else cdk.RemovalPolicy.DESTROY,
         )
 
@@ -99,7 +103,6 @@ class WeatherWarehouseStack(cdk.Stack):
             architecture=self._environment.built_for,
             schedule=schedule,
             scheduled_at_variable="INGEST_RUN_ID",
-            alarm_topic=self._topic,
             removal_policy=removal_policy(self._environment),
         )
         bucket.grant_read(job.task_role, f"{PREFIX}*")
@@ -125,7 +128,6 @@ class WeatherWarehouseStack(cdk.Stack):
             scaling=ServiceScaling(max_tasks=table.max_tasks),
             access_logs=self.files.access_logs,
             deletion_protection=self._environment.removal == "retain",
-            alarm_topic=self._topic,
             removal_policy=removal_policy(self._environment),
         )
         self.database.allow_from(api.service)
