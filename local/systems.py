@@ -1,0 +1,100 @@
+"""What the systems beside the report service need after the deploy, and what somebody else brings on AWS.
+
+The conflict updater's logins, with a Snowflake user and a PostgreSQL role behind them, visits to compare; and the
+weather stations' files.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from psycopg import sql
+
+from local.platform import SNOWFLAKE_ACCOUNT, Platform
+from local.postgres import Postgres
+from local.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATIONS = ROOT / "weather" / "wx_data"
+CARE, CARE_USER, CONFLICTS = "CARE_DB", "CONFLICT_UPDATER", "conflicts"
+# Caregivers with some visits a day each, now and then two at once; the same at every start.
+VISITS = """
+INSERT INTO VISITS (VISIT_ID, SSN, AGENCY_ID, PATIENT_ID, START_AT, END_AT, STATUS)
+SELECT 'V' || SEQ4(), 'S' || MOD(SEQ4(), 200), 'A' || MOD(SEQ4(), 7), 'P' || MOD(SEQ4(), 300),
+    DATEADD(minute, MOD(SEQ4() * 37, 20000), DATEADD(day, -7, DATE_TRUNC('day', SYSDATE()))),
+    DATEADD(minute, MOD(SEQ4() * 37, 20000) + 60, DATEADD(day, -7, DATE_TRUNC('day', SYSDATE()))),
+    'CONFIRMED'
+FROM TABLE(GENERATOR(ROWCOUNT => 5000))"""
+
+
+def prepare(platform: Platform) -> None:
+    """Bring all of it to a deployed platform; what is there already is left as it is."""
+    _bring_stations(platform)
+    outputs = platform.outputs("ConflictUpdater")
+    manager = platform.client("secretsmanager")
+    held = json.loads(manager.get_secret_value(SecretId=outputs["SnowflakeSecretArn"])["SecretString"])
+    if held["user"] == CARE_USER:
+        return
+    _fill(manager, outputs["SnowflakeSecretArn"], _make_snowflake_user(platform))
+    _fill(manager, outputs["PostgresSecretArn"], _make_postgres_role(platform))
+
+
+def _bring_stations(platform: Platform) -> None:
+    s3, bucket = platform.client("s3"), platform.outputs("WeatherWarehouse")["BucketName"]
+    for file in sorted(STATIONS.glob("*.txt")):
+        s3.upload_file(str(file), bucket, f"wx_data/{file.name}")
+
+
+def _fill(manager: Any, arn: str, values: Mapping[str, str]) -> None:
+    manager.put_secret_value(SecretId=arn, SecretString=json.dumps(values))
+
+
+def _make_snowflake_user(platform: Platform) -> dict[str, str]:
+    """A service user with a key pair that may read the visits, and its login."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    warehouse = platform.environment.warehouse
+    tables = (ROOT / "conflict_updater" / "snowflake_tables.sql").read_text()
+    grants = f"""
+        CREATE ROLE IF NOT EXISTS {CARE_USER};
+        CREATE USER IF NOT EXISTS {CARE_USER} TYPE = SERVICE DEFAULT_ROLE = {CARE_USER}
+            RSA_PUBLIC_KEY = '{"".join(public.decode().splitlines()[1:-1])}';
+        GRANT ROLE {CARE_USER} TO USER {CARE_USER};
+        GRANT USAGE ON WAREHOUSE {warehouse} TO ROLE {CARE_USER};
+        GRANT USAGE ON DATABASE {CARE} TO ROLE {CARE_USER};
+        GRANT USAGE ON SCHEMA {CARE}.PUBLIC TO ROLE {CARE_USER};
+        GRANT SELECT ON TABLE {CARE}.PUBLIC.VISITS TO ROLE {CARE_USER};
+        GRANT SELECT ON TABLE {CARE}.PUBLIC.EXCLUDED_SSNS TO ROLE {CARE_USER};"""
+    with platform.connect(database=None, schema=None) as connection:
+        place = f"CREATE DATABASE IF NOT EXISTS {CARE}; USE SCHEMA {CARE}.PUBLIC;"
+        for text in (place, tables, f"{VISITS};", grants):
+            for cursor in connection.execute_string(text, remove_comments=True):
+                cursor.close()
+    return {
+        "account": SNOWFLAKE_ACCOUNT,
+        "user": CARE_USER,
+        "warehouse": warehouse,
+        "private_key": private.decode(),
+    }
+
+
+def _make_postgres_role(platform: Platform) -> dict[str, str]:
+    """A role with a database of its own, and its login; the port is the platform's."""
+    server = Postgres(platform.connection["postgres"], platform.connection["password"])
+    password = secrets.token_urlsafe(16)
+    name = sql.Identifier(CONFLICTS)
+    with server.connect() as session:
+        session.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(password)))
+        session.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+    return {"host": server.host, "user": CONFLICTS, "password": password}
