@@ -9,6 +9,7 @@ from snowgate.network import Network
 from snowgate.report_bucket import ReportBucket
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
 from snowgate.service_image import ServiceImage
+from snowgate.service_monitoring import ServiceMonitoring
 from snowgate.service_token import ServiceToken
 from snowgate.sidecar import Sidecar
 from snowgate.snowflake_api_integration import SnowflakeApiIntegration
@@ -30,6 +31,7 @@ __all__ = [
     "ReportBucket",
     "ScaleToZeroWorker",
     "ServiceImage",
+    "ServiceMonitoring",
     "ServiceToken",
     "Sidecar",
     "SnowflakeApiIntegration",
