@@ -120,6 +120,13 @@ def test_data_stays_where_the_environment_says_retain(templates: Templates) -> N
         assert policies <= ({"RetainExceptOnCreate"} if environment == "prod" else {"Delete"}), environment
 
 
+def test_every_log_group_says_how_long_it_keeps(templates: Templates) -> None:
+    for (environment, stack), template in templates.items():
+        for name, resource in template["Resources"].items():
+            if resource["Type"] == "AWS::Logs::LogGroup":
+                assert resource["Properties"]["RetentionInDays"] > 0, (environment, stack, name)
+
+
 def test_the_built_in_validation_finds_nothing(synthesise: Synthesise) -> None:
     report = json.loads((synthesise(validation=True) / "validation-report.json").read_text())
     names = {plugin["pluginName"] for plugin in report["pluginReports"]}

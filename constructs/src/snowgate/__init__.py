@@ -11,6 +11,7 @@ from snowgate.postgres_database import PostgresDatabase
 from snowgate.report_bucket import ReportBucket
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
 from snowgate.service_image import ServiceImage
+from snowgate.service_monitoring import ServiceMonitoring
 from snowgate.service_token import ServiceToken
 from snowgate.sidecar import Sidecar
 from snowgate.snowflake_api_integration import SnowflakeApiIntegration
@@ -34,6 +35,7 @@ __all__ = [
     "ReportBucket",
     "ScaleToZeroWorker",
     "ServiceImage",
+    "ServiceMonitoring",
     "ServiceToken",
     "Sidecar",
     "SnowflakeApiIntegration",

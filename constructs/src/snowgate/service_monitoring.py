@@ -1,0 +1,278 @@
+"""One dashboard and one topic for all that belongs to a service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import aws_cdk as cdk
+import cdk_monitoring_constructs as monitoring
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from snowgate.agent_service import AgentService
+from snowgate.alarm_actions import send_alarms
+from snowgate.alarm_topic import AlarmTopic
+from snowgate.monthly_budget import MonthlyBudget
+from snowgate.scale_to_zero_worker import ScaleToZeroWorker
+from snowgate.web_service import WebService
+
+_QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
+_SILENT = cloudwatch.TreatMissingData.BREACHING
+_Metric = (
+    cloudwatch.Metric | cloudwatch.MathExpression | monitoring.CustomMetricWithAlarm | monitoring.CustomMetricSearch
+)
+
+
+class ServiceMonitoring(Construct):
+    """A dashboard of what is watched, and alarms that go to ``topic``, which is made if it is not given.
+
+    Each ``watch_…`` adds a section of widgets, and alarms where there is a bound that is wrong for everybody; alarms
+    that a construct brings itself go to the topic too, so give such a construct no topic of its own. ``emails`` get
+    what the topic gets. ``monthly_budget_usd`` is for the whole account (None: no budget). A topic that is given has to
+    let CloudWatch, and AWS Budgets, publish.
+
+    The widgets and most alarms are those of cdk-monitoring-constructs.
+
+    Raises:
+        ValueError: ``emails`` for a topic that is given, or a budget that is not above 0.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        topic: sns.ITopic | None = None,
+        emails: Sequence[str] = (),
+        monthly_budget_usd: int | None = None,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        if topic is not None and emails:
+            raise ValueError(
+                f"{self.node.path}: a topic was given, and emails {', '.join(emails)}. Subscribe them to that topic, "
+                "or leave it out: then one is made for them."
+            )
+
+        self.topic: sns.ITopic = (
+            topic or AlarmTopic(self, "AlarmTopic", emails=emails, removal_policy=removal_policy).topic
+        )
+        if monthly_budget_usd is not None:
+            MonthlyBudget(self, "Budget", usd=monthly_budget_usd, topic=self.topic)
+        name = f"{cdk.Stack.of(self).stack_name}-{construct_id}"
+        self.facade = monitoring.MonitoringFacade(
+            self,
+            "Facade",
+            alarm_factory_defaults=monitoring.AlarmFactoryDefaults(
+                actions_enabled=True,
+                alarm_name_prefix=name,
+                action=monitoring.SnsAlarmActionStrategy(on_alarm_topic=self.topic, on_ok_topic=self.topic),
+                datapoints_to_alarm=1,
+            ),
+            dashboard_factory=monitoring.DefaultDashboardFactory(
+                self,
+                "Dashboards",
+                dashboard_name_prefix=name,
+                rendering_preference=monitoring.DashboardRenderingPreference.INTERACTIVE_ONLY,
+            ),
+        )
+
+    @property
+    def dashboard(self) -> cloudwatch.Dashboard:
+        """The dashboard that all sections are on."""
+        made = self.facade.created_dashboard()
+        assert made is not None, "the factory makes it"
+        return made
+
+    @property
+    def alarms(self) -> list[cloudwatch.AlarmBase]:
+        """The alarms that the ``watch_…`` methods have made; those of the watched constructs are theirs."""
+        return [created.alarm for created in self.facade.created_alarms()]
+
+    def add_alarms(self, alarms: Iterable[cloudwatch.Alarm]) -> None:
+        """Let the topic hear of alarms that something else has made."""
+        send_alarms(alarms, self.topic)
+
+    def watch_worker(self, worker: ScaleToZeroWorker, title: str = "Worker") -> None:
+        """Add the tasks, the waiting work and the waker of a worker; its alarms go to the topic."""
+        tasks = [worker.metric_desired_tasks(), worker.metric_running_tasks()]
+        self._section(title, {"Tasks": tasks, "Waiting": [worker.metric_pending()], "Load": _load(worker.service)})
+        self.watch_function(worker.waker, f"{title}: waker")
+        self.add_alarms(worker.alarms)
+
+    def watch_agent(self, agent: AgentService, title: str = "Agent") -> None:
+        """Add the tasks of an agent and their load; its alarms go to the topic."""
+        tasks = [agent.metric_desired_tasks(), agent.metric_running_tasks()]
+        self._section(title, {"Tasks": tasks, "Load": _load(agent.service)})
+        self.add_alarms(agent.alarms)
+
+    def watch_web(self, web: WebService, title: str = "Web", *, errors: int = 10) -> None:
+        """Add requests, errors, latency and tasks of a web service.
+
+        Alarms: more than ``errors`` answers of 5xx in five minutes, twice in a row, from tasks or load balancer; no
+        healthy task, where silence counts as none.
+        """
+        balancer, healthy = web.load_balancer.metrics, web.target_group.metrics
+        faults = cloudwatch.MathExpression(
+            expression="FILL(tasks, 0) + FILL(balancer, 0)",
+            using_metrics={
+                "tasks": balancer.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT),
+                "balancer": balancer.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT),
+            },
+            label="5xx",
+        )
+        above = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+        below = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+        self._section(
+            title,
+            {
+                "Requests": [
+                    balancer.request_count(),
+                    balancer.http_code_target(elbv2.HttpCodeTarget.TARGET_2XX_COUNT),
+                    balancer.http_code_target(elbv2.HttpCodeTarget.TARGET_4XX_COUNT),
+                ],
+                "Errors": [self._alarmed("5xx", faults, above, errors, periods=2, missing=_QUIET)],
+                "Latency": [balancer.target_response_time(statistic=statistic) for statistic in ("p50", "p95")],
+                "Tasks": [
+                    self._alarmed(
+                        "healthy tasks",
+                        healthy.healthy_host_count(statistic="Maximum"),
+                        below,
+                        1,
+                        periods=2,
+                        missing=_SILENT,
+                    )
+                ],
+                "Load": _load(web.service),
+            },
+        )
+
+    def watch_job(self, state_machine: sfn.IStateMachine, title: str = "Job") -> None:
+        """Add the runs of a batch job; alarms: one that failed, timed out or was aborted."""
+        self._heading(title)
+        failures = monitoring.ErrorCountThreshold(max_error_count=0, treat_missing_data_override=_QUIET)
+        self.facade.monitor_step_function(
+            state_machine=state_machine,
+            alarm_friendly_name=_plain(title),
+            add_failed_execution_count_alarm={"Warning": failures},
+            add_timed_out_execution_count_alarm={"Warning": failures},
+            add_aborted_execution_count_alarm={"Warning": failures},
+        )
+
+    def watch_function(self, function: lambda_.IFunction, title: str = "Function") -> None:
+        """Add calls, errors and duration of a Lambda function; alarms: any error, any throttled call."""
+        self._heading(title)
+        none = monitoring.ErrorCountThreshold(max_error_count=0, treat_missing_data_override=_QUIET)
+        self.facade.monitor_lambda_function(
+            lambda_function=function,
+            alarm_friendly_name=_plain(title),
+            add_fault_count_alarm={"Warning": none},
+            add_throttles_count_alarm={"Warning": none},
+        )
+
+    def watch_database(
+        self, instance: rds.IDatabaseInstance, title: str = "Database", *, free_storage_gib: int = 2
+    ) -> None:
+        """Add connections, CPU and storage; alarms: CPU above 80 %, less than ``free_storage_gib`` GiB, silence."""
+        self._heading(title)
+        cpu = monitoring.UsageThreshold(
+            max_usage_percent=80, evaluation_periods=3, datapoints_to_alarm=3, treat_missing_data_override=_SILENT
+        )
+        storage = monitoring.MinUsageCountThreshold(
+            min_count=free_storage_gib * 1024**3, treat_missing_data_override=_SILENT
+        )
+        self.facade.monitor_rds_instance(
+            instance=instance,
+            alarm_friendly_name=_plain(title),
+            add_cpu_usage_alarm={"Warning": cpu},
+            add_free_storage_space_alarm={"Warning": storage},
+        )
+
+    def watch_bucket(self, bucket: s3.IBucket, title: str = "Bucket") -> None:
+        """Add size and number of objects, which S3 counts once a day."""
+        self._heading(title)
+        self.facade.monitor_s3_bucket(bucket=bucket, alarm_friendly_name=_plain(title))
+
+    def watch_reports(self, environment: str, title: str = "Reports") -> None:
+        """Add what the report service enters under the dimension Environment: reports an hour, seconds, error codes."""
+        hour, minute = cdk.Duration.hours(1), cdk.Duration.minutes(1)
+
+        def metric(name: str, statistic: str, period: cdk.Duration) -> cloudwatch.Metric:
+            return cloudwatch.Metric(
+                namespace="Snowgate",
+                metric_name=name,
+                dimensions_map={"Environment": environment},
+                statistic=statistic,
+                period=period,
+                label=f"{name} ({statistic})",
+            )
+
+        codes = cloudwatch.MathExpression(
+            # The codes are known only when they occur.
+            expression=(
+                f'SEARCH(\'{{Snowgate,Environment,ErrorCode}} MetricName="Failures" Environment="{environment}"\', '
+                "'Sum', 3600)"
+            ),
+            using_metrics={},
+            label="",
+            period=hour,
+        )
+        self._section(
+            title,
+            {
+                "Reports an hour": [metric(name, "Sum", hour) for name in ("ReportsCompleted", "ReportsFailed")],
+                "Seconds a report": [metric("ProcessingSeconds", name, hour) for name in ("Average", "p50", "p95")],
+                "Failures by error code": [codes],
+                "Backlog": [metric("Backlog", "Maximum", minute), metric("OldestPendingSeconds", "Maximum", minute)],
+            },
+        )
+
+    def _heading(self, title: str) -> None:
+        self.facade.add_large_header(title)
+
+    def _section(self, title: str, graphs: Mapping[str, Sequence[_Metric]]) -> None:
+        self._heading(title)
+        self.facade.monitor_custom(
+            alarm_friendly_name=_plain(title),
+            human_readable_name=title,
+            metric_groups=[
+                monitoring.CustomMetricGroup(title=name, metrics=list(metrics)) for name, metrics in graphs.items()
+            ],
+        )
+
+    def _alarmed(
+        self,
+        name: str,
+        metric: cloudwatch.Metric | cloudwatch.MathExpression,
+        operator: cloudwatch.ComparisonOperator,
+        threshold: int,
+        *,
+        periods: int,
+        missing: cloudwatch.TreatMissingData,
+    ) -> monitoring.CustomMetricWithAlarm:
+        bound = monitoring.CustomThreshold(
+            comparison_operator=operator,
+            threshold=threshold,
+            evaluation_periods=periods,
+            datapoints_to_alarm=periods,
+            treat_missing_data_override=missing,
+        )
+        return monitoring.CustomMetricWithAlarm(
+            alarm_friendly_name=_plain(name), metric=metric, add_alarm={"Warning": bound}
+        )
+
+
+def _load(service: ecs.FargateService) -> list[cloudwatch.Metric]:
+    return [service.metric_cpu_utilization(), service.metric_memory_utilization()]
+
+
+def _plain(title: str) -> str:
+    """A title as the part of an alarm's name that it may be: letters, digits and dashes."""
+    return "-".join("".join(letter if letter.isalnum() else " " for letter in title).split())

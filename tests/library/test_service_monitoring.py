@@ -1,0 +1,219 @@
+"""ServiceMonitoring alone in a stack, and around everything that it watches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import assertions
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as sfn
+from conftest import ACCOUNT, REGION, ZonedStack
+from syrupy.assertion import SnapshotAssertion
+
+from snowgate import AgentService, Network, ScaleToZeroWorker, ServiceMonitoring, WebService
+
+Synthesise = Callable[[], assertions.Template]
+Match = assertions.Match
+Resources = dict[str, dict[str, Any]]
+STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:nightly"
+
+
+@pytest.fixture(scope="module")
+def resources(flags: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Resources:
+    """All that a stack has in which everything is watched, synthesised once."""
+    folder = tmp_path_factory.mktemp("monitoring")
+    app = cdk.App(
+        context={**flags, "aws:cdk:bundling-stacks": []},
+        builtin_cloud_formation_validation=False,
+        analytics_reporting=False,
+        outdir=str(folder),
+    )
+    stack = ZonedStack(app, "Stack", env=cdk.Environment(account=ACCOUNT, region=REGION))
+    vpc = Network(stack, "Network", availability_zones=stack.availability_zones).vpc
+    image = ecs.ContainerImage.from_registry("public.ecr.aws/example/service@sha256:" + "0" * 64)
+    monitoring = ServiceMonitoring(stack, "Monitoring")
+    monitoring.watch_worker(ScaleToZeroWorker(stack, "Worker", vpc=vpc, image=image, command=["work"]))
+    monitoring.watch_agent(AgentService(stack, "Agent", vpc=vpc, image=image))
+    monitoring.watch_web(WebService(stack, "Web", vpc=vpc, image=image, command=["serve"]), errors=7)
+    monitoring.watch_job(sfn.StateMachine.from_state_machine_arn(stack, "Machine", STATE_MACHINE))
+    monitoring.watch_database(
+        rds.DatabaseInstance.from_database_instance_attributes(
+            stack,
+            "Database",
+            instance_identifier="facts",
+            instance_endpoint_address="facts.example.org",
+            port=5432,
+            security_groups=[ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")],
+        )
+    )
+    monitoring.watch_bucket(s3.Bucket.from_bucket_name(stack, "Bucket", "finished-reports"))
+    monitoring.watch_reports("prod")
+    app.synth()
+    return json.loads(Path(folder, "Stack.template.json").read_text())["Resources"]
+
+
+def alarms(resources: Resources) -> dict[str, dict[str, Any]]:
+    """Properties of every alarm, by its name or, where it has none, by its logical id."""
+    return {
+        resource["Properties"].get("AlarmName", name): resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+
+
+def logical_id(resources: Resources, type_: str, prefix: str) -> str:
+    [found] = [name for name, made in resources.items() if made["Type"] == type_ and name.startswith(prefix)]
+    return found
+
+
+def test_the_template_is_that_of_the_snapshot(
+    stack: cdk.Stack, template: Synthesise, snapshot: SnapshotAssertion
+) -> None:
+    ServiceMonitoring(stack, "Monitoring", emails=["operations@example.org"], monthly_budget_usd=50)
+    assert template().to_json() == snapshot(name="ServiceMonitoring")
+
+
+def test_every_alarm_goes_to_the_topic_and_says_what_silence_means(resources: Resources) -> None:
+    topic = {"Ref": logical_id(resources, "AWS::SNS::Topic", "Monitoring")}
+    found = alarms(resources)
+    assert len(found) > 10
+    for name, alarm in found.items():
+        assert alarm["AlarmActions"] == [topic], name
+        assert alarm["TreatMissingData"] in ("breaching", "notBreaching"), name
+
+
+def test_every_metric_of_every_alarm_has_dimensions(resources: Resources) -> None:
+    for name, alarm in alarms(resources).items():
+        metrics = [entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
+        for metric in metrics or [alarm]:
+            assert metric["Dimensions"], name
+
+
+def test_web_errors_are_found_under_the_load_balancers_full_name(resources: Resources) -> None:
+    balancer = logical_id(resources, "AWS::ElasticLoadBalancingV2::LoadBalancer", "Web")
+    alarm = alarms(resources)["Stack-Monitoring-Web-5xx-Warning"]
+    assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (7, 2)
+    assert alarm["TreatMissingData"] == "notBreaching"
+    metrics = {
+        entry["MetricStat"]["Metric"]["MetricName"]: entry["MetricStat"]["Metric"]["Dimensions"]
+        for entry in alarm["Metrics"]
+        if "MetricStat" in entry
+    }
+    full_name = [{"Name": "LoadBalancer", "Value": {"Fn::GetAtt": [balancer, "LoadBalancerFullName"]}}]
+    assert metrics == {"HTTPCode_Target_5XX_Count": full_name, "HTTPCode_ELB_5XX_Count": full_name}
+
+
+def test_no_figure_of_healthy_tasks_or_of_the_database_is_a_fault(resources: Resources) -> None:
+    found = alarms(resources)
+    silent = {
+        name.removeprefix("Stack-Monitoring-") for name, a in found.items() if a["TreatMissingData"] == "breaching"
+    }
+    named = {name for name in silent if not name.startswith(("Worker", "Agent"))}
+    assert named == {
+        "Web-healthy-tasks-Warning",
+        "Database-CPU-Usage-Warning",
+        "Database-Min-Usage-Count-Warning",
+    }
+
+
+def test_a_job_that_fails_times_out_or_is_aborted_is_an_alarm(resources: Resources) -> None:
+    machine = [{"Name": "StateMachineArn", "Value": STATE_MACHINE}]
+    failed = {
+        entry["MetricStat"]["Metric"]["MetricName"]: alarm["Threshold"]
+        for alarm in alarms(resources).values()
+        for entry in alarm.get("Metrics", [])
+        if "MetricStat" in entry and entry["MetricStat"]["Metric"]["Dimensions"] == machine
+    }
+    assert failed == {"ExecutionsFailed": 0, "ExecutionsTimedOut": 0, "ExecutionsAborted": 0}
+
+
+def test_there_is_one_dashboard_with_a_section_for_each(resources: Resources) -> None:
+    [dashboard] = [made for made in resources.values() if made["Type"] == "AWS::CloudWatch::Dashboard"]
+    body = json.dumps(dashboard["Properties"]["DashboardBody"])
+    for title in ("Worker", "Worker: waker", "Agent", "Web", "Job", "Database", "Bucket", "Reports"):
+        assert f"# {title}" in body, title
+    for name in ("ReportsCompleted", "ProcessingSeconds", "ErrorCode", "PendingWork", "BucketSizeBytes"):
+        assert name in body, name
+
+
+@pytest.fixture
+def topic(stack: cdk.Stack) -> sns.ITopic:
+    return sns.Topic.from_topic_arn(stack, "Topic", f"arn:aws:sns:{REGION}:{ACCOUNT}:operations")
+
+
+def test_a_topic_of_its_own_is_encrypted_takes_tls_only_and_lets_alarms_in(
+    stack: cdk.Stack, template: Synthesise
+) -> None:
+    ServiceMonitoring(stack, "Monitoring", emails=["operations@example.org"])
+    made = template()
+    [key] = made.find_resources("AWS::KMS::Key")
+    made.has_resource_properties("AWS::SNS::Topic", {"KmsMasterKeyId": {"Fn::GetAtt": [key, "Arn"]}})
+    made.has_resource_properties("AWS::SNS::Subscription", {"Protocol": "email", "Endpoint": "operations@example.org"})
+    [policy] = made.find_resources("AWS::SNS::TopicPolicy").values()
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    [tls] = [statement for statement in statements if statement["Effect"] == "Deny"]
+    assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*"
+    let_in = {
+        "cloudwatch.amazonaws.com": {"ArnLike": {"aws:SourceArn": alarm}},
+        "budgets.amazonaws.com": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+    }
+    assert {s["Principal"]["Service"]: s["Condition"] for s in statements if s["Effect"] == "Allow"} == let_in
+    made.has_resource_properties(
+        "AWS::KMS::Key",
+        {
+            "KeyPolicy": {
+                "Statement": Match.array_with(
+                    [
+                        {
+                            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                            "Effect": "Allow",
+                            "Principal": {"Service": sorted(let_in)},
+                            "Resource": "*",
+                        }
+                    ]
+                )
+            }
+        },
+    )
+
+
+def test_a_topic_that_is_given_is_used(stack: cdk.Stack, topic: sns.ITopic, template: Synthesise) -> None:
+    assert ServiceMonitoring(stack, "Monitoring", topic=topic).topic.topic_arn == topic.topic_arn
+    made = template()
+    for type_ in ("AWS::SNS::Topic", "AWS::KMS::Key", "AWS::Budgets::Budget"):
+        made.resource_count_is(type_, 0)
+
+
+def test_a_budget_tells_the_topic_before_and_when_it_is_used_up(
+    stack: cdk.Stack, topic: sns.ITopic, template: Synthesise
+) -> None:
+    ServiceMonitoring(stack, "Monitoring", topic=topic, monthly_budget_usd=120)
+    [budget] = [made["Properties"] for made in template().find_resources("AWS::Budgets::Budget").values()]
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 120, "Unit": "USD"}
+    told = {
+        entry["Notification"]["NotificationType"]: (entry["Notification"]["Threshold"], entry["Subscribers"])
+        for entry in budget["NotificationsWithSubscribers"]
+    }
+    subscriber = [{"Address": topic.topic_arn, "SubscriptionType": "SNS"}]
+    assert told == {"ACTUAL": (80, subscriber), "FORECASTED": (100, subscriber)}
+
+
+@pytest.mark.parametrize("usd", [0, -5])
+def test_a_budget_of_nothing_is_refused(stack: cdk.Stack, topic: sns.ITopic, usd: int) -> None:
+    with pytest.raises(ValueError, match=f"a budget of {usd} USD a month; give at least 1"):
+        ServiceMonitoring(stack, "Monitoring", topic=topic, monthly_budget_usd=usd)
+
+
+def test_addresses_for_a_topic_of_somebody_else_are_refused(stack: cdk.Stack, topic: sns.ITopic) -> None:
+    with pytest.raises(ValueError, match="a topic was given, and emails operations@example.org"):
+        ServiceMonitoring(stack, "Monitoring", topic=topic, emails=["operations@example.org"])
