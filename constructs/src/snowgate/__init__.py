@@ -1,6 +1,7 @@
 """CDK constructs that connect Snowflake to containers on AWS Fargate."""
 
 from snowgate.architecture import Architecture
+from snowgate.cache import Cache
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
 from snowgate.network import Network
@@ -19,6 +20,7 @@ from snowgate.web_service import WebService
 
 __all__ = [
     "Architecture",
+    "Cache",
     "DownloadLinks",
     "FargateSize",
     "Network",
