@@ -3,6 +3,7 @@
 from snowgate.agent_scaling import AgentScaling, QuietHours
 from snowgate.agent_service import AgentService
 from snowgate.architecture import Architecture
+from snowgate.cache import Cache
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
 from snowgate.network import Network
@@ -26,6 +27,7 @@ __all__ = [
     "AgentScaling",
     "AgentService",
     "Architecture",
+    "Cache",
     "DownloadLinks",
     "FargateSize",
     "Network",
