@@ -58,9 +58,7 @@ def _fill(manager: Any, arn: str, values: Mapping[str, str]) -> None:
 def _make_snowflake_user(platform: Platform) -> dict[str, str]:
     """A service user with a key pair that may read the visits, and its login."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

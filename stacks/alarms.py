@@ -20,9 +20,7 @@ class AlarmsStack(cdk.Stack):
         super().__init__(scope, construct_id)
         table = environment.alarms
 
-        self.topic = AlarmTopic(
-            self, "Topic", emails=table.emails, removal_policy=removal_policy(environment)
-        ).topic
+        self.topic = AlarmTopic(self, "Topic", emails=table.emails, removal_policy=removal_policy(environment)).topic
         if table.monthly_budget_usd is not None:
             MonthlyBudget(self, "Budget", usd=table.monthly_budget_usd, topic=self.topic)
 

@@ -10,7 +10,17 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from snowgate import BatchJob, Cache, Edge, PostgresDatabase, ReportBucket, ServiceImage, ServiceMonitoring, ServiceScaling, WebService
+from snowgate import (
+    BatchJob,
+    Cache,
+    Edge,
+    PostgresDatabase,
+    ReportBucket,
+    ServiceImage,
+    ServiceMonitoring,
+    ServiceScaling,
+    WebService,
+)
 from stacks.environment import Environment
 from stacks.environment_systems import WeatherWarehouseTable
 from stacks.removal import removal_policy

@@ -2,10 +2,13 @@
 
 from snowgate.agent_scaling import AgentScaling, QuietHours
 from snowgate.agent_service import AgentService
+from snowgate.alarm_topic import AlarmTopic
 from snowgate.architecture import Architecture
 from snowgate.cache import Cache
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
+from snowgate.manual_secret import ManualSecret
+from snowgate.monthly_budget import MonthlyBudget
 from snowgate.network import Network
 from snowgate.network_mode import NetworkMode
 from snowgate.postgres_database import PostgresDatabase
@@ -26,10 +29,13 @@ from snowgate.web_service import WebService
 __all__ = [
     "AgentScaling",
     "AgentService",
+    "AlarmTopic",
     "Architecture",
     "Cache",
     "DownloadLinks",
     "FargateSize",
+    "ManualSecret",
+    "MonthlyBudget",
     "Network",
     "NetworkMode",
     "PostgresDatabase",
