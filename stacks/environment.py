@@ -65,7 +65,7 @@ class AlarmsTable(Table):
         default=[],
         description='a list of e-mail addresses, each of which AWS asks to confirm, as in ["ops@example.com"]',
     )
-    monthly_budget_usd: float | None = Field(
+    monthly_budget_usd: int | None = Field(
         default=None, gt=0, description="US dollars, more than 0: told of when 80 % and all of it are spent in a month"
     )
 

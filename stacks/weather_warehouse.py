@@ -66,7 +66,7 @@ class WeatherWarehouseStack(cdk.Stack):
         monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
         monitoring.watch_web(self.api, "API")
         monitoring.watch_job(self.ingestion, "Ingestion")
-        monitoring.watch_database(self.database, "Database")
+        monitoring.watch_database(self.database.instance, "Database")
 
         cdk.CfnOutput(self, "Url", value=url)
         cdk.CfnOutput(self, "BucketName", value=self.files.bucket.bucket_name)

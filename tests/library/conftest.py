@@ -77,18 +77,6 @@ def template(app: cdk.App, stack: cdk.Stack) -> Callable[[], assertions.Template
     return synthesise
 
 
-class TemplateSnapshot(JSONSnapshotExtension):
-    """A template without the hashes of what is in its assets."""
-
-    def serialize(self, data: Any, **options: Any) -> str:
-        return re.sub(r"\b[0-9a-f]{64}\b", "<hash>", super().serialize(data, **options))
-
-
-@pytest.fixture
-def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
-    return snapshot.use_extension(TemplateSnapshot)
-
-
 @pytest.fixture
 def vpc(stack: cdk.Stack) -> ec2.IVpc:
     return Network(stack, "Network", availability_zones=[f"{REGION}a", f"{REGION}b"]).vpc
