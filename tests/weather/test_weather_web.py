@@ -1,0 +1,89 @@
+"""The web role's own process: it ends well, and Schemathesis finds nothing that is not as its OpenAPI document says.
+
+Half a minute in `make test`, the same requests each time; longer with SNOWGATE_SOAK=1, others each time.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from weather_process import ingest, web
+
+HERE = Path(__file__).parent
+SOAK = os.environ.get("SNOWGATE_SOAK") == "1"
+EXAMPLES = "2000" if SOAK else "50"  # of a route
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600 if SOAK else 240)
+def test_schemathesis_finds_nothing(database, stations, tmp_path):
+    ingest()
+    with web(tmp_path) as address:
+        command = [Path(sys.executable).parent / "schemathesis", "--config-file", HERE / "weather_schemathesis.toml"]
+        options = ["--url", address, "--max-examples", EXAMPLES, *([] if SOAK else ["--seed", "1"])]
+        found = subprocess.run(
+            [*command, "run", f"{address}/openapi.json", *options], cwd=tmp_path, capture_output=True, text=True
+        )
+        print(found.stdout)
+        assert found.returncode == 0, found.stdout[-20_000:] + found.stderr
+    log = [json.loads(line) for line in (tmp_path / "web.log").read_text().splitlines()]
+    assert log[-1]["event"] == "web.stopped"
+    assert not [line for line in log if line["level"] == "ERROR"]
+
+
+def test_a_request_under_way_is_answered_after_sigterm(database, server, stations, tmp_path):
+    ingest()
+    with ThreadPoolExecutor(2) as pool, server.connect() as other:
+        with web(tmp_path) as address:
+            assert get(f"{address}/api/ready") == {"status": "ready"}
+            other.execute("BEGIN; LOCK TABLE observation")
+            asked = pool.submit(get, f"{address}/api/weather")
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            _until(lambda: database.execute(waiting).fetchone()[0])
+            pool.submit(_let_go_when_closed, urllib.parse.urlsplit(address).port, other)
+        assert asked.result()["total"] == 2400
+
+
+def _let_go_when_closed(port, session):
+    _until(lambda: _refuses(port))
+    session.execute("COMMIT")
+
+
+def _refuses(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _until(true):
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_the_image_asks_the_health_route_and_fails_without_it(database, tmp_path, root):
+    (check,) = re.findall(r"^HEALTHCHECK .*\n *CMD (.*)$", (root / "weather" / "Dockerfile").read_text(), re.M)
+    check = [sys.executable, *json.loads(check)[1:]]
+    with web(tmp_path) as address:
+        port = str(urllib.parse.urlsplit(address).port)
+        assert subprocess.run(check, env=os.environ | {"PORT": port}).returncode == 0
+    assert subprocess.run(check, env=os.environ | {"PORT": port}, stderr=subprocess.DEVNULL).returncode == 1
+
+
+def test_the_page_of_the_document_needs_no_third_party(database, tmp_path):
+    with web(tmp_path) as address, urllib.request.urlopen(f"{address}/docs", timeout=20) as answer:
+        assert "https://" not in answer.read().decode()
