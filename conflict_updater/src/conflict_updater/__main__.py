@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from conflict_updater.settings import SettingsError, load
-from conflict_updater.stopping import EXIT_CODE, Stop, Stopped
+from conflict_updater.stopping import Stop
 
 
 def main() -> int:
@@ -17,14 +17,12 @@ def main() -> int:
     stop.listen()
     try:
         settings = load()
-        from conflict_updater.actions import run_actions  # only now: wrong settings are told at once
-
-        return run_actions(settings, stop)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
-    except Stopped:
-        return EXIT_CODE
+    from conflict_updater.actions import run_actions  # only now: wrong settings are told at once
+
+    return run_actions(settings, stop)
 
 
 if __name__ == "__main__":

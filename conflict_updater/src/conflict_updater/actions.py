@@ -22,8 +22,10 @@ def run_actions(settings: Settings, stop: Stop) -> int:
     _say(_LINE, "TASK 02 CONFLICT UPDATER - ECS CONTAINER", f"Action: {','.join(settings.action)}")
     _say(f"Environment: {settings.environment}", _LINE)
     begun = time.monotonic()
+    stop.seconds, stop.last_words = settings.stop_seconds, lambda: _say_result("stopped", begun)
     try:
         for action in settings.action:
+            stop.check()
             _run(action, settings, stop)
     except Stopped:
         status, code = "stopped", EXIT_CODE
@@ -34,8 +36,7 @@ def run_actions(settings: Settings, stop: Stop) -> int:
         status, code = "failed", 1
     else:
         status, code = "completed", 0
-    minutes, seconds = divmod(round(time.monotonic() - begun), 60)
-    _say(_LINE, "EXECUTION RESULT", f"Status: {status}", f"Duration: {minutes}m {seconds}s", _LINE)
+    _say_result(status, begun)
     return code
 
 
@@ -48,6 +49,11 @@ def _run(action: Action, settings: Settings, stop: Stop) -> None:
         case Action.UPDATE:
             outcome = run_update(settings, stop)
             _say("Conflicts: {:,} found, {:,} new or changed, {:,} resolved".format(*outcome))
+
+
+def _say_result(status: str, begun: float) -> None:
+    minutes, seconds = divmod(round(time.monotonic() - begun), 60)
+    _say(_LINE, "EXECUTION RESULT", f"Status: {status}", f"Duration: {minutes}m {seconds}s", _LINE)
 
 
 def _start_log(level: str) -> None:

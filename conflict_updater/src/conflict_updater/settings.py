@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=5000, ge=1, le=100_000)  # visits, and pairs: what is in memory at once
     enable_asymmetric_join: Switch = True
     enable_stale_cleanup: Switch = True
+    # From SIGTERM on, what a batch may take; it must end before the task definition's stopTimeout, 30 s in the guide's.
+    stop_seconds: float = Field(default=20, gt=0, le=115)
 
     snowflake_account: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     snowflake_user: str
@@ -99,7 +102,7 @@ class Settings(BaseSettings):
     postgres_schema: str = Field(default="conflict_dev", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     postgres_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "require"
 
-    @property
+    @cached_property
     def private_key(self) -> bytes:
         """The key of the Snowflake login, as unencrypted DER."""
         passphrase = self.snowflake_private_key_passphrase
