@@ -4,6 +4,7 @@ from snowgate.architecture import Architecture
 from snowgate.cache import Cache
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
+from snowgate.image_repository import ImageRepository
 from snowgate.network import Network
 from snowgate.postgres_database import PostgresDatabase
 from snowgate.report_bucket import ReportBucket
@@ -23,6 +24,7 @@ __all__ = [
     "Cache",
     "DownloadLinks",
     "FargateSize",
+    "ImageRepository",
     "Network",
     "PostgresDatabase",
     "ReportBucket",
