@@ -10,7 +10,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
 
-from snowgate import Architecture, ServiceImage
+from snowgate import Architecture, ImageRepository, ServiceImage
 from snowgate.fargate_task import FargateTask
 
 
@@ -83,7 +83,45 @@ def test_what_names_no_image_is_refused(stack: cdk.Stack, uri: str) -> None:
 
 
 def test_both_or_neither_source_is_refused(stack: cdk.Stack, folder: Path) -> None:
-    with pytest.raises(ValueError, match="either directory or uri"):
+    with pytest.raises(ValueError, match="Stack/Both: .* either .*; given were directory and uri"):
         ServiceImage(stack, "Both", directory=folder, uri="example/service:1")
-    with pytest.raises(ValueError, match="either directory or uri"):
+    with pytest.raises(ValueError, match="either directory or uri or repository.*; given were none"):
         ServiceImage(stack, "Neither")
+
+
+@pytest.mark.parametrize("version", ["1.2", "sha256:" + "0" * 64])
+def test_an_image_of_an_own_repository_is_taken_by_version_or_digest(stack: cdk.Stack, version: str) -> None:
+    repository = ImageRepository(stack, "Images").repository
+    image = ServiceImage(stack, "Image", repository=repository, version=version)
+    FargateTask(stack, "Task", image=image.container_image, command=["work"])
+    made = assertions.Template.from_stack(stack)
+    [definition] = made.find_resources("AWS::ECS::TaskDefinition").values()
+    [container] = definition["Properties"]["ContainerDefinitions"]
+    assert container["Image"] == stack.resolve(image.uri)
+    assert container["Image"]["Fn::Join"][1][-1].endswith(f"@{version}" if ":" in version else f":{version}")
+    [policy] = made.find_resources("AWS::IAM::Policy").values()
+    [pull] = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if "ecr:BatchGetImage" in s["Action"]]
+    assert pull["Resource"] == stack.resolve(repository.repository_arn)
+
+
+def test_a_repository_without_a_version_and_a_version_without_a_repository_are_refused(stack: cdk.Stack) -> None:
+    repository = ImageRepository(stack, "Images").repository
+    with pytest.raises(ValueError, match="the last one a version; given were repository"):
+        ServiceImage(stack, "NoVersion", repository=repository)
+    with pytest.raises(ValueError, match="given were uri and version"):
+        ServiceImage(stack, "NoRepository", uri="example/service:1", version="1")
+
+
+def test_the_version_latest_of_an_own_repository_is_refused(stack: cdk.Stack) -> None:
+    repository = ImageRepository(stack, "Images").repository
+    with pytest.raises(ValueError, match="tag latest"):
+        ServiceImage(stack, "Image", repository=repository, version="latest")
+
+
+def test_a_public_image_by_its_digest_needs_no_right_to_pull(stack: cdk.Stack) -> None:
+    uri = "public.ecr.aws/example/service@sha256:" + "0" * 64
+    FargateTask(stack, "Task", image=ServiceImage(stack, "Image", uri=uri).container_image, command=["work"])
+    made = assertions.Template.from_stack(stack)
+    [definition] = made.find_resources("AWS::ECS::TaskDefinition").values()
+    assert definition["Properties"]["ContainerDefinitions"][0]["Image"] == uri
+    assert "ecr:" not in json.dumps(made.find_resources("AWS::IAM::Policy"))

@@ -9,6 +9,7 @@ from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
 from snowgate.manual_secret import ManualSecret
 from snowgate.monthly_budget import MonthlyBudget
+from snowgate.image_repository import ImageRepository
 from snowgate.network import Network
 from snowgate.network_mode import NetworkMode
 from snowgate.postgres_database import PostgresDatabase
@@ -34,6 +35,7 @@ __all__ = [
     "Cache",
     "DownloadLinks",
     "FargateSize",
+    "ImageRepository",
     "ManualSecret",
     "MonthlyBudget",
     "Network",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -10,12 +11,18 @@ from constructs import Construct
 from snowgate.access_log_bucket import AccessLogBucket
 from snowgate.acknowledgements import acknowledge_pattern
 
+_COPY = "copy"
+
 
 class ReportBucket(Construct):
     """An encrypted, versioned bucket that takes TLS only and is never public; who read what is in its access log.
 
-    Reports expire after ``keep`` (default: never), replaced versions after 30 days, unfinished uploads after one.
-    ``access_logs`` is made if it is not given. With removal policy DESTROY the bucket is emptied before it goes.
+    Reports expire after ``keep`` (default: never), replaced versions after ``keep_versions`` (30 days), unfinished
+    uploads after one day. ``access_logs`` is made if it is not given. With removal policy DESTROY the bucket is emptied
+    before it goes.
+
+    New reports, and their tags, are copied into ``copy_to`` too: a versioned bucket, in another region for a disaster
+    there. What is deleted here stays there, so that bucket has an expiry of its own.
     """
 
     PREFIX = "reports/"
@@ -26,6 +33,8 @@ class ReportBucket(Construct):
         construct_id: str,
         *,
         keep: cdk.Duration | None = None,
+        keep_versions: cdk.Duration | None = None,
+        copy_to: s3.IBucket | None = None,
         access_logs: s3.IBucket | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     ) -> None:
@@ -47,13 +56,17 @@ class ReportBucket(Construct):
             lifecycle_rules=[
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                    noncurrent_version_expiration=cdk.Duration.days(30),
+                    noncurrent_version_expiration=keep_versions or cdk.Duration.days(30),
                 ),
                 *([s3.LifecycleRule(prefix=self.PREFIX, expiration=keep)] if keep else []),
             ],
+            replication_rules=[self._rule(copy_to)] if copy_to else None,
             removal_policy=removal_policy,
             auto_delete_objects=removal_policy is cdk.RemovalPolicy.DESTROY,
         )
+        self.copy = copy_to
+        if copy_to:
+            self._acknowledge_copying(copy_to)
 
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` upload under ``reports/``; it can neither read nor list nor delete."""
@@ -70,6 +83,59 @@ class ReportBucket(Construct):
     def grant_tag(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` read and change the tags of what is under ``reports/``, and nothing else of it."""
         return self._grant(grantee, "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
+
+    def metric_bytes(self) -> cloudwatch.Metric:
+        """Bytes in the bucket, once a day ("Amazon S3 CloudWatch metrics" in its User Guide)."""
+        return self._metric("BucketSizeBytes", BucketName=self.bucket.bucket_name, StorageType="StandardStorage")
+
+    def metric_objects(self) -> cloudwatch.Metric:
+        """Objects in the bucket, old versions included, once a day."""
+        return self._metric("NumberOfObjects", BucketName=self.bucket.bucket_name, StorageType="AllStorageTypes")
+
+    def metric_failed_copies(self) -> cloudwatch.Metric:
+        """Reports that could not be copied into ``copy_to``.
+
+        Raises:
+            ValueError: there is no ``copy_to``.
+        """
+        if self.copy is None:
+            raise ValueError(f"{self.node.path} copies nothing: give copy_to, a bucket in another region.")
+        return cloudwatch.Metric(
+            namespace="AWS/S3",
+            metric_name="OperationsFailedReplication",
+            dimensions_map={
+                "SourceBucket": self.bucket.bucket_name,
+                "DestinationBucket": self.copy.bucket_name,
+                "RuleId": _COPY,
+            },
+            statistic="Sum",
+        )
+
+    def _metric(self, name: str, **dimensions: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/S3",
+            metric_name=name,
+            dimensions_map=dimensions,
+            statistic="Average",
+            period=cdk.Duration.days(1),
+        )
+
+    def _rule(self, copy_to: s3.IBucket) -> s3.ReplicationRule:
+        return s3.ReplicationRule(
+            id=_COPY,
+            destination=copy_to,
+            filter=s3.Filter(prefix=self.PREFIX),
+            priority=0,
+            delete_marker_replication=False,
+            metrics=s3.ReplicationTimeValue.FIFTEEN_MINUTES,
+        )
+
+    def _acknowledge_copying(self, copy_to: s3.IBucket) -> None:
+        """The role that S3 copies with, which the CDK makes, may do that alone ("Setting up permissions")."""
+        role = self.bucket.node.find_child("ReplicationRole")
+        reason = "S3 copies every report, an object of its own, with this role and with nothing else."
+        for bucket in (self.bucket, copy_to):
+            acknowledge_pattern(role, bucket.arn_for_objects("*"), reason)
 
     def _grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
         reports = self.bucket.arn_for_objects(f"{self.PREFIX}*")

@@ -21,11 +21,13 @@ _ECR = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.am
 class ServiceImage(Construct):
     """An image that is built from a folder and named by the hash of its content, or one that a registry has.
 
-    Exactly one of ``directory`` (with a Dockerfile) and ``uri`` is given. Synth only hashes the folder; the deploy
-    builds and pushes it, if its hash is new. What runs an image of a private ECR repository is let pull it.
+    Exactly one of ``directory`` (with a Dockerfile), ``uri`` and ``repository`` is given. Synth only hashes the folder;
+    the deploy builds and pushes it, if its hash is new. ``version`` is the tag or the digest of an image that was
+    pushed into ``repository``. What runs an image of a private ECR repository is let pull it.
 
     Raises:
-        ValueError: both or none are given, or the uri has no digest and no tag, or the tag ``latest``.
+        ValueError: not exactly one is given, a repository without a version or the other way round, or an image has no
+            digest and no tag, or the tag ``latest``.
     """
 
     def __init__(
@@ -35,11 +37,18 @@ class ServiceImage(Construct):
         *,
         directory: Path | None = None,
         uri: str | None = None,
+        repository: ecr.IRepository | None = None,
+        version: str | None = None,
         architecture: Architecture = Architecture.ARM64,
     ) -> None:
         super().__init__(scope, construct_id)
-        if (directory is None) == (uri is None):
-            raise ValueError(f"An image needs either directory or uri; given were {directory!r} and {uri!r}.")
+        sources = {"directory": directory, "uri": uri, "repository": repository}
+        given = [name for name, source in sources.items() if source is not None]
+        if len(given) != 1 or (version is not None) != (repository is not None):
+            raise ValueError(
+                f"{self.node.path}: an image needs either directory or uri or repository, and the last one a version; "
+                f"given were {' and '.join([*given, *(['version'] if version else [])]) or 'none'}."
+            )
 
         if directory is not None:
             asset = ecr_assets.DockerImageAsset(
@@ -50,6 +59,8 @@ class ServiceImage(Construct):
                 exclude=["**/__pycache__", "**/*.egg-info", "**/.venv*"],
             )
             self.uri, self.container_image = asset.image_uri, ecs.ContainerImage.from_docker_image_asset(asset)
+        elif repository is not None and version is not None:
+            self.uri, self.container_image = _of_repository(repository, version)
         else:
             assert uri is not None
             self.uri, self.container_image = uri, self._of_registry(uri)
@@ -70,6 +81,14 @@ class ServiceImage(Construct):
             self, "Repository", repository_arn=arn, repository_name=private["repository"]
         )
         return ecs.ContainerImage.from_ecr_repository(repository, digest or tag)
+
+
+def _of_repository(repository: ecr.IRepository, version: str) -> tuple[str, ecs.ContainerImage]:
+    if not cdk.Token.is_unresolved(version):
+        separator = "@" if ":" in version else ":"
+        check_uri(f"repository{separator}{version}")
+    uri = repository.repository_uri_for_tag_or_digest(version)
+    return uri, ecs.ContainerImage.from_ecr_repository(repository, version)
 
 
 def check_uri(uri: str) -> tuple[str, str | None, str | None]:
