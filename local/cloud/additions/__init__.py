@@ -11,6 +11,8 @@ from local.cloud.additions import (
     ecs_authorization,
     ecs_services,
     http_apis,
+    job_tasks,
+    log_authorization,
     mail,
     metric_math,
     missing_objects,
@@ -20,7 +22,9 @@ from local.cloud.additions import (
     rotation,
     schedules,
     secrets,
+    state_machines,
     task_definitions,
+    task_ends,
     task_protection,
     trust,
 )
@@ -31,8 +35,10 @@ IN_ORDER = (
     credentials,
     trust,
     ecs_authorization,
+    log_authorization,
     task_definitions,
     task_protection,
+    task_ends,
     ecs_services,
     refusals,
     networks,
@@ -47,6 +53,8 @@ IN_ORDER = (
     api_gateway,
     http_apis,
     schedules,
+    state_machines,
+    job_tasks,
     mail,
 )
 
