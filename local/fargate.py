@@ -1,8 +1,11 @@
 """The Fargate runner: for each task that the AWS stand-in's ECS wants, one local process of the same code.
 
-`python -m local.fargate IMAGE FOLDER` runs until SIGTERM. A task whose definition names IMAGE is started as
-service/Dockerfile would start it (its ENTRYPOINT and CMD, under the definition's command, environment and secrets), by
-the interpreter of .venv-service, which holds what the image holds. Any other image is refused: no engine is here.
+`python -m local.fargate FOLDER` runs until SIGTERM. A task whose definition names one of local/images.py is started as
+that image's Dockerfile would start it (its ENTRYPOINT and CMD, under the definition's command, environment and
+secrets), by the interpreter that holds what the image holds. Any other image is refused: no engine is here.
+
+A service's task that is still wanted when the runner starts anew is started again, for the service scheduler would do
+so too. A task that was run by itself is started once: what it did cannot be known, and is not done twice.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ import datetime
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -24,13 +26,16 @@ from typing import Any
 
 import boto3
 import psutil
+from botocore.exceptions import ClientError
 
 from local import targets
-from local.processes import ROOT, free_port, stop_all
+from local.container_log import ContainerLog
+from local.images import IMAGES, BadDockerfile, Image
+from local.processes import free_port, stop_all
 from local.task_endpoint import TaskEndpoint, TaskFacts
 
 LOOK_EVERY = 0.25  # seconds between two looks at ECS
-SERVICE = ROOT / "service"
+KILLED = 137  # what a container of a runner that was killed ended with
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 # Where Snowflake's stand-in is, and that a workload identity may be shown to it.
@@ -57,6 +62,7 @@ class Task:
     endpoint: dict[str, str]
     stop_timeout: int
     facts: dict[str, Any]
+    log: ContainerLog | None
     groups: list[str] = field(default_factory=list)  # target groups of load balancers
     stopping_since: float | None = field(default=None)
 
@@ -64,8 +70,8 @@ class Task:
 class Runner:
     """Keeps the processes equal to the tasks that ECS wants."""
 
-    def __init__(self, image: str, folder: Path) -> None:
-        self.image, self.folder = image, folder
+    def __init__(self, images: Mapping[str, Image], folder: Path) -> None:
+        self.images, self.folder = images, folder
         self.session = boto3.session.Session()
         self.ecs = self.session.client("ecs")
         self.sts = self.session.client("sts")
@@ -92,6 +98,8 @@ class Runner:
         wanted = self.wanted()
         for arn, task in list(self.running.items()):
             code = task.process.poll()
+            if task.log:
+                task.log.send(is_over=code is not None)
             if code is not None:
                 self._ended(task, code, is_wanted=arn in wanted)
                 wanted.pop(arn, None)
@@ -120,6 +128,9 @@ class Runner:
         return found
 
     def _start(self, task: Mapping[str, Any]) -> None:
+        if _is_lone(task) and self._scratch(task).exists():
+            self._tell_end(task["clusterArn"], task["taskArn"], KILLED)
+            return
         definition = self.ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
         try:
             self.running[task["taskArn"]] = started = self._process(task, definition)
@@ -131,8 +142,10 @@ class Runner:
 
     def _process(self, task: Mapping[str, Any], definition: Mapping[str, Any]) -> Task:
         container = next(c for c in definition["containerDefinitions"] if c.get("essential", True))
-        if container["image"] != self.image:
-            raise CannotStart(f"CannotPullContainerError: {container['image']}: this platform only has {self.image}")
+        image = self.images.get(container["image"])
+        if image is None:
+            known = ", ".join(self.images)
+            raise CannotStart(f"CannotPullContainerError: {container['image']}: this platform only has {known}")
         overrides: Mapping[str, Any] = next(
             (o for o in task.get("overrides", {}).get("containerOverrides", []) if o.get("name") == container["name"]),
             {},
@@ -149,10 +162,11 @@ class Runner:
         has_port = bool(container.get("portMappings"))
         # A task on Fargate has an address of its own; here all share 127.0.0.1.
         port = {"PORT": str(free_port()), "WEB_HOST": "127.0.0.1"} if has_port else {}
-        scratch = self.folder / "tasks" / identifier
+        scratch = self._scratch(task)
         scratch.mkdir(parents=True, exist_ok=True)
         environment = (
             _own_environment()
+            | image.environment()
             | {"HOME": str(scratch), "TMPDIR": str(scratch)}
             | {entry["name"]: entry["value"] for entry in container.get("environment", [])}
             | self._secrets(container, definition["executionRoleArn"], identifier)
@@ -160,18 +174,23 @@ class Runner:
             | port
             | endpoint
         )
-        if environment.get("API_URL") and (web := self._web_port()):
+        if environment.get("API_URL") and (web := self._web_port(container["image"])):
             environment["API_URL"] = f"http://127.0.0.1:{web}"  # a load balancer's name leads nowhere on this machine
         if "DATABASE_SSLMODE" in environment:
             environment["DATABASE_SSLMODE"] = "disable"  # the PostgreSQL of this platform has no TLS
-        words = _command(container, overrides)
+        try:
+            words = image.words(container, overrides)
+        except BadDockerfile as error:
+            raise CannotStart(f"CannotPullContainerError: {error}") from error
         name = f"{definition['family']}-{identifier[:8]}"
         output = self.folder / "logs" / "tasks" / f"{name}.log"
         output.parent.mkdir(parents=True, exist_ok=True)
+        output.touch()
+        container_log = self._container_log(container, definition, identifier, output)
         with output.open("ab") as file:
             process = psutil.Popen(
                 words,
-                cwd=SERVICE,
+                cwd=image.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -182,6 +201,7 @@ class Runner:
             "name": name,
             "arn": task["taskArn"],
             "group": task.get("group", ""),
+            "image": container["image"],
             "pid": process.pid,
             "started_at": datetime.datetime.now(datetime.UTC).isoformat(),  # ECS's own has whole seconds only
             "port": int(port["PORT"]) if port else None,
@@ -189,11 +209,28 @@ class Runner:
         }
         timeout = int(container.get("stopTimeout", 30))
         groups = targets.groups_of(self.ecs, task["clusterArn"], facts["group"]) if port else []
-        return Task(task["taskArn"], task["clusterArn"], process, endpoint, timeout, facts, groups)
+        return Task(task["taskArn"], task["clusterArn"], process, endpoint, timeout, facts, container_log, groups)
 
-    def _web_port(self) -> int | None:
-        """The port of a task that serves one."""
-        return next((task.facts["port"] for task in self.running.values() if task.facts["port"]), None)
+    def _scratch(self, task: Mapping[str, Any]) -> Path:
+        """The folder that a task may write to; that it is there says that the task was started."""
+        return self.folder / "tasks" / str(task["taskArn"]).rsplit("/", 1)[1]
+
+    def _container_log(
+        self, container: Mapping[str, Any], definition: Mapping[str, Any], identifier: str, output: Path
+    ) -> ContainerLog | None:
+        if container.get("logConfiguration", {}).get("logDriver") != "awslogs":
+            return None
+        credentials = self._assume(definition["executionRoleArn"], identifier)
+        try:
+            return ContainerLog(lambda: self._client("logs", credentials()), container, identifier, output)
+        except ClientError as error:
+            reason = f"failed to validate logger args: {error}"
+            raise CannotStart(f"ResourceInitializationError: {reason}") from error
+
+    def _web_port(self, image: str) -> int | None:
+        """The port of a task of this image that serves one."""
+        serving = (task.facts for task in self.running.values() if task.facts["port"])
+        return next((facts["port"] for facts in serving if facts["image"] == image), None)
 
     def _assume(self, role: str, identifier: str) -> Any:
         """A function that gives the role's credentials as the ECS agent gets them (the session's name says so)."""
@@ -255,9 +292,11 @@ class Runner:
         log.info("%s ended with %s", task.facts["name"], 128 - code if code < 0 else code)
         self.endpoint.remove(task.endpoint)
         del self.running[task.arn]
-        if is_wanted:
-            reason = f"Essential container in task exited ({128 - code if code < 0 else code})"
-            self.ecs.stop_task(cluster=task.cluster, task=task.arn, reason=reason)
+        if is_wanted or _is_lone(task.facts):
+            self._tell_end(task.cluster, task.arn, 128 - code if code < 0 else code)
+
+    def _tell_end(self, cluster: str, arn: str, code: int) -> None:
+        self.ecs.stop_task(cluster=cluster, task=arn, reason=f"Essential container in task exited ({code})")
 
     def _write_tasks(self) -> None:
         file = self.folder / "run" / "tasks.json"
@@ -274,28 +313,15 @@ def _end_with_the_runner() -> None:
 
 
 def _own_environment() -> dict[str, str]:
-    """What every process gets: how to reach the stand-ins, and where its interpreter and its package are."""
+    """What every process gets: how to reach the stand-ins, and how long it has to stop."""
     passed = ("PATH", "LANG", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION", *SNOWFLAKE)
     # `make down` waits 15 s, not the two minutes that a task on Fargate may take to hand its work back.
-    python = {"STOP_SECONDS": "12", "PYTHONPATH": str(SERVICE / "src"), "PYTHONUNBUFFERED": "1"}
-    return {name: os.environ[name] for name in passed if name in os.environ} | python
+    return {name: os.environ[name] for name in passed if name in os.environ} | {"STOP_SECONDS": "12"}
 
 
-def _command(container: Mapping[str, Any], overrides: Mapping[str, Any]) -> list[str]:
-    """The process's words: the definition's where given, else the Dockerfile's, as container engines do it."""
-    dockerfile = (SERVICE / "Dockerfile").read_text()
-    entrypoint = container.get("entryPoint") or _instruction(dockerfile, "ENTRYPOINT")
-    command = overrides.get("command") or container.get("command") or _instruction(dockerfile, "CMD")
-    words = [*entrypoint, *command]
-    return [str(ROOT / ".venv-service" / "bin" / "python"), *words[1:]] if words[0] == "python" else words
-
-
-def _instruction(dockerfile: str, name: str) -> list[str]:
-    found = re.findall(rf"^{name} (\[.*\])$", dockerfile, re.M)
-    if not found:
-        raise CannotStart(f"service/Dockerfile has no {name} in its exec form")
-    words: list[str] = json.loads(found[-1])
-    return words
+def _is_lone(task: Mapping[str, Any]) -> bool:
+    """Whether a task was run by itself, and is no service's."""
+    return not str(task.get("group", "")).startswith("service:")
 
 
 def _metadata(task: Mapping[str, Any], definition: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
@@ -317,4 +343,4 @@ def _metadata(task: Mapping[str, Any], definition: Mapping[str, Any], container:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    Runner(sys.argv[1], Path(sys.argv[2])).run()
+    Runner(IMAGES, Path(sys.argv[1])).run()

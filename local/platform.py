@@ -236,7 +236,7 @@ class Platform:
     def start_fargate(self) -> None:
         """Start the runner that turns ECS's tasks into processes."""
         self.fargate.start(
-            [sys.executable, "-m", "local.fargate", self.environment.image, self.folder],
+            [sys.executable, "-m", "local.fargate", self.folder],
             self.operator_environment() | self.snowflake_environment(),
         )
         self.fargate.wait_until((self.folder / "run" / "fargate.ready").exists, 20)
@@ -333,9 +333,9 @@ class Platform:
         return self.logs / f"{step}.log"
 
     def web_url(self) -> str | None:
-        """Where the web role answers, or None when no web task runs."""
+        """Where the report service's web role answers, or None when no web task runs."""
         for task in self.tasks():
-            if task.get("port"):
+            if task.get("port") and task["image"] == self.environment.image:
                 return f"http://127.0.0.1:{task['port']}"
         return None
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from botocore.exceptions import ClientError
@@ -131,16 +132,34 @@ def test_a_caller_who_may_not_pass_the_role_is_refused(clock: Clock) -> None:
         create("keeps")
 
 
-def test_a_time_zone_of_a_schedule_counts(clock: Clock) -> None:
-    scheduler = clock.cloud.client("scheduler")
-    scheduler.create_schedule(
+def test_a_time_zone_of_a_schedule_counts_and_its_input_has_the_time(clock: Clock) -> None:
+    moment = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(seconds=1)
+    elsewhere = moment.astimezone(ZoneInfo("Asia/Kolkata"))
+    clock.cloud.client("scheduler").create_schedule(
         Name="elsewhere",
-        ScheduleExpression="at(2099-01-01T12:00:00)",
-        ScheduleExpressionTimezone="Europe/Zurich",
+        ScheduleExpression=f"at({elsewhere:%Y-%m-%dT%H:%M:%S})",
+        ScheduleExpressionTimezone="Asia/Kolkata",
         FlexibleTimeWindow=OFF,
-        Target={"Arn": clock.function, "RoleArn": clock.role},
+        Target={
+            "Arn": clock.function,
+            "RoleArn": clock.role,
+            "Input": json.dumps({"text": "<aws.scheduler.scheduled-time>"}),
+        },
     )
-    assert scheduler.get_schedule(Name="elsewhere")["ScheduleExpression"] == "at(2099-01-01T11:00:00)"
+    assert clock.notes() == [f"{moment:%Y-%m-%dT%H:%M:%SZ}"]
+
+
+def test_a_stacks_schedule_keeps_its_time_zone(clock: Clock) -> None:
+    properties = {
+        "Name": "of-a-stack",
+        "ScheduleExpression": "cron(0 2 * * ? *)",
+        "ScheduleExpressionTimezone": "Europe/Zurich",
+        "FlexibleTimeWindow": OFF,
+        "Target": {"Arn": clock.function, "RoleArn": clock.role},
+    }
+    clock.cloud.deploy("zoned", {"Clock": {"Type": "AWS::Scheduler::Schedule", "Properties": properties}})
+    found = clock.cloud.client("scheduler").get_schedule(Name="of-a-stack")
+    assert found["ScheduleExpressionTimezone"] == "Europe/Zurich"
 
 
 def test_a_raw_mail_can_be_read_whole_and_an_unverified_sender_is_refused(cloud: CloudServer) -> None:

@@ -4,17 +4,19 @@ from snowgate.agent_scaling import AgentScaling, QuietHours
 from snowgate.agent_service import AgentService
 from snowgate.alarm_topic import AlarmTopic
 from snowgate.architecture import Architecture
+from snowgate.batch_job import BatchJob
 from snowgate.cache import Cache
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
+from snowgate.image_repository import ImageRepository
 from snowgate.manual_secret import ManualSecret
 from snowgate.monthly_budget import MonthlyBudget
-from snowgate.image_repository import ImageRepository
 from snowgate.network import Network
 from snowgate.network_mode import NetworkMode
 from snowgate.postgres_database import PostgresDatabase
 from snowgate.report_bucket import ReportBucket
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
+from snowgate.scheduled_function import ScheduledFunction
 from snowgate.service_image import ServiceImage
 from snowgate.service_monitoring import ServiceMonitoring
 from snowgate.service_token import ServiceToken
@@ -32,6 +34,7 @@ __all__ = [
     "AgentService",
     "AlarmTopic",
     "Architecture",
+    "BatchJob",
     "Cache",
     "DownloadLinks",
     "FargateSize",
@@ -44,6 +47,7 @@ __all__ = [
     "QuietHours",
     "ReportBucket",
     "ScaleToZeroWorker",
+    "ScheduledFunction",
     "ServiceImage",
     "ServiceMonitoring",
     "ServiceToken",

@@ -21,11 +21,11 @@ class FargateTask(Construct):
     """One container that can write nowhere but to /tmp, with a log group of its own and two roles made for it alone.
 
     ``writable`` is for an image that somebody else made: its whole file system is writable, and /tmp is its own.
-    ``command`` and ``health_check`` are lists of words, run without a shell. ``stop_timeout`` is how long the container
-    may go on after SIGTERM: 120 seconds, Fargate's most, unless told otherwise. A container that does not run as root
-    needs an image that says ``VOLUME /tmp``: Fargate then gives the folder the owner and mode that it has in the image
-    ("Bind mounts" in the Amazon ECS Developer Guide). ``role_name`` is the task role's, if something outside must know
-    it.
+    ``command`` and ``health_check`` are lists of words, run without a shell; the command is the image's own unless
+    given. ``stop_timeout`` is how long the container may go on after SIGTERM: 120 seconds, Fargate's most, unless told
+    otherwise. A container that does not run as root needs an image that says ``VOLUME /tmp``: Fargate then gives the
+    folder the owner and mode that it has in the image ("Bind mounts" in the Amazon ECS Developer Guide). ``role_name``
+    is the task role's, if something outside must know it.
     """
 
     def __init__(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from typing import Any
@@ -21,7 +20,6 @@ SCHEDULERS_REASONS = (
     "Deployment capacity limit",
     "Deployment completed",
 )
-CONTAINER_EXITED = re.compile(r"Essential container in task exited \((\d+)\)")
 FREE_RESTARTS = 3  # failures within FAILURE_WINDOW that are replaced at once; then the pause doubles
 FAILURE_WINDOW = 60.0
 LONGEST_PAUSE = 30.0
@@ -35,7 +33,6 @@ def apply() -> None:
 
     require(ecs, "_services", "_tasks", "_PRE_STOP_STATUSES", "_deployment_for_task", "_primary_deployment")
     _spare_protected_tasks(ecs)
-    _tell_exits_from_stops(ecs)
     _reconcile_one_at_a_time(ecs)
     _end_tasks_of_the_last_run(ecs)
     _apply_every_given_desired_count()
@@ -51,20 +48,6 @@ def _spare_protected_tasks(ecs: Any) -> None:
         task = ecs._tasks.get(data.get("task", ""))
         if task and data.get("reason") in SCHEDULERS_REASONS and is_protected(task):
             return None
-        return original(data)
-
-
-def _tell_exits_from_stops(ecs: Any) -> None:
-    """ministack records all stops as the user's, AWS an ended container as such: the runner's reason tells them."""
-
-    @replaces_entry(ecs._ACTION_MAP, "StopTask", "data", "ecs._ACTION_MAP")
-    def stop_task(original: Any, data: dict[str, Any]) -> Any:
-        exited = CONTAINER_EXITED.match(data.get("reason") or "")
-        task = ecs._resolve_task(data.get("task", ""), ecs._resolve_cluster_name(data.get("cluster", "default")))
-        if exited and task:
-            task["_exited_at"] = time.time()
-            code = int(exited[1])
-            ecs._mark_task_stopped(task["taskArn"], task, data["reason"], "EssentialContainerExited", exit_code=code)
         return original(data)
 
 

@@ -1,15 +1,16 @@
-"""Schedules: when they fire, and with whose permission."""
+"""Schedules: which are refused, when they fire, and that they fire once."""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from local.cloud.additions.patching import replaces, require
-from local.cloud.additions.trust import names_service
+from local.cloud.additions import roles, schedule_delivery
+from local.cloud.additions.patching import replaces, replaces_entry, require
 
 log = logging.getLogger("local.cloud.schedules")
 
@@ -21,14 +22,16 @@ def apply() -> None:
     """ministack looks at schedules and rules every 10 s, AWS far more closely: here every second."""
     from ministack.services import eventbridge, scheduler
 
-    require(scheduler, "_SCHEDULE_TICK_INTERVAL", "_schedule_last_fired", "_schedules", "_error")
-    require(eventbridge, "_SCHEDULER_TICK_INTERVAL")
+    require(scheduler, "_SCHEDULE_TICK_INTERVAL", "_schedule_last_fired", "_schedules", "_error", "_to_epoch")
+    require(eventbridge, "_SCHEDULER_TICK_INTERVAL", "_parse_rate_seconds", "_parse_cron_fields", "_cron_next_fire")
+    require(eventbridge, "_invoke_target", "_dispatch_to_sqs")
     scheduler._SCHEDULE_TICK_INTERVAL = LOOK_EVERY
     eventbridge._SCHEDULER_TICK_INTERVAL = LOOK_EVERY
     _check_schedules(scheduler)
+    _keep_the_time_zone_of_stacks(scheduler)
     _forget_firings(scheduler)
     _keep_firings(scheduler)
-    _use_the_schedules_role(eventbridge)
+    _fire_in_the_time_zone(scheduler, eventbridge)
 
 
 def _check_schedules(scheduler: Any) -> None:
@@ -39,12 +42,34 @@ def _check_schedules(scheduler: Any) -> None:
         original: Any, method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
     ) -> Any:
         if path.startswith("/schedules/") and method in ("POST", "PUT"):
-            request = json.loads(body)
-            refused = _refusal(request)
+            refused = _refusal(json.loads(body))
             if refused:
                 return scheduler._error(*refused)
-            body = json.dumps(_in_utc(request)).encode()
         return await original(method, path, headers, body, query_params)
+
+
+def _keep_the_time_zone_of_stacks(scheduler: Any) -> None:
+    """ministack's CloudFormation drops a schedule's time zone, start and end, AWS keeps them."""
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::Scheduler::Schedule"]
+
+    def keep(name: str, props: dict[str, Any]) -> None:
+        schedule = scheduler._schedules[f"{props.get('GroupName', 'default')}/{name}"]
+        schedule["ScheduleExpressionTimezone"] = props.get("ScheduleExpressionTimezone", "UTC")
+        schedule |= {"StartDate": props.get("StartDate"), "EndDate": props.get("EndDate")}
+
+    @replaces_entry(handlers, "create", "logical_id props stack_name", "AWS::Scheduler::Schedule")
+    def create(original: Any, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
+        name, attributes = original(logical_id, props, stack_name)
+        keep(name, props)
+        return name, attributes
+
+    @replaces_entry(handlers, "update", "physical_id old_props new_props stack_name", "AWS::Scheduler::Schedule")
+    def update(original: Any, physical_id: str, old: dict[str, Any], new: dict[str, Any], stack_name: str) -> Any:
+        name, attributes = original(physical_id, old, new, stack_name)
+        keep(name, new)
+        return name, attributes
 
 
 def _forget_firings(scheduler: Any) -> None:
@@ -77,14 +102,43 @@ def _keep_firings(scheduler: Any) -> None:
             scheduler._schedule_last_fired[(account, region, key)] = when
 
 
-def _in_utc(body: dict[str, Any]) -> dict[str, Any]:
-    """The request with its one-time expression in UTC: ministack reads at(…) as UTC whatever the time zone says."""
-    expression, zone = str(body.get("ScheduleExpression", "")), body.get("ScheduleExpressionTimezone") or "UTC"
-    if zone == "UTC" or not expression.startswith("at("):
-        return body
-    local = datetime.fromisoformat(expression[3:-1]).replace(tzinfo=ZoneInfo(zone))
-    moment = local.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return body | {"ScheduleExpression": f"at({moment})", "ScheduleExpressionTimezone": "UTC"}
+def _fire_in_the_time_zone(scheduler: Any, eventbridge: Any) -> None:
+    """ministack takes every expression for UTC, and knows no scheduled time, no role and no dead letters; AWS does."""
+    from ministack.core.responses import request_scope
+
+    fired = scheduler._schedule_last_fired
+
+    @replaces(scheduler, "_tick_schedules", "")
+    def tick(_original: Any) -> None:
+        now = time.time()
+        for scope, schedule in list(scheduler._schedules._data.items()):
+            end = scheduler._to_epoch(schedule.get("EndDate"))
+            is_over = end is not None and now > end
+            due = None if is_over else _due(schedule, fired.get(scope), now, eventbridge)
+            if due is not None and now >= (scheduler._to_epoch(schedule.get("StartDate")) or 0):
+                fired[scope] = now
+                is_over = schedule["ScheduleExpression"].startswith("at(")
+                with request_scope(scope[0], scope[1]):
+                    schedule_delivery.deliver(schedule, due)
+            if is_over and schedule.get("ActionAfterCompletion") == "DELETE":
+                scheduler._schedules._data.pop(scope, None)
+                fired.pop(scope, None)
+
+
+def _due(schedule: dict[str, Any], last: float | None, now: float, eventbridge: Any) -> datetime | None:
+    """The time for which a schedule has to fire now, or None. A time that was slept through is made up for once."""
+    if schedule.get("State") != "ENABLED":
+        return None
+    expression, zone = schedule["ScheduleExpression"], ZoneInfo(schedule.get("ScheduleExpressionTimezone") or "UTC")
+    since = last or schedule["CreationDate"]
+    if expression.startswith("at("):
+        moment = datetime.fromisoformat(expression[3:-1]).replace(tzinfo=zone) if last is None else None
+    elif interval := eventbridge._parse_rate_seconds(expression):
+        moment = datetime.fromtimestamp(since + interval, UTC)
+    else:
+        fields = eventbridge._parse_cron_fields(expression)
+        moment = eventbridge._cron_next_fire(fields, datetime.fromtimestamp(since, zone)) if fields else None
+    return moment if moment and moment.timestamp() <= now else None
 
 
 def _refusal(body: dict[str, Any]) -> tuple[int, str, str] | None:
@@ -93,64 +147,10 @@ def _refusal(body: dict[str, Any]) -> tuple[int, str, str] | None:
 
     role_arn = (body.get("Target") or {}).get("RoleArn", "")
     caller = iam_evaluator.caller_arn()
-    if not _allows(caller, "iam:PassRole", role_arn, get_region(), {"iam:passedtoservice": SCHEDULER}):
+    if not roles.allows(caller, "iam:PassRole", role_arn, get_region(), {"iam:passedtoservice": SCHEDULER}):
         message = f"User: {caller} is not authorized to perform: iam:PassRole on resource: {role_arn}"
         return 403, "AccessDeniedException", message
-    role = _role(role_arn)
-    if role is None or not any(names_service(statement, SCHEDULER) for statement in _trust(role)):
+    if not roles.trusts(role_arn, SCHEDULER):
         message = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
         return 400, "ValidationException", message
     return None
-
-
-def _use_the_schedules_role(eventbridge: Any) -> None:
-    """ministack calls a schedule's target whatever its role may do, AWS only what the role's policies allow."""
-
-    @replaces(eventbridge, "_invoke_target", "target event rule view")
-    def invoke_target(
-        original: Any, target: dict[str, Any], event: dict[str, Any], rule: Any, view: Any = None
-    ) -> None:
-        role_arn, function = target.get("RoleArn", ""), target.get("Arn", "")
-        if event.get("Source") == "aws.scheduler" and ":lambda:" in function:
-            session = role_arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + "/scheduler"
-            if not _allows(session, "lambda:InvokeFunction", function, event["Region"], {}):
-                log.error("schedule %s did not fire: %s may not invoke %s", rule.get("Name"), role_arn, function)
-                return
-        original(target, event, rule, view)
-
-
-def _allows(principal: str, action: str, resource: str, region: str, keys: dict[str, str]) -> bool:
-    """Whether the identity policies of a user, role session or root user allow an action."""
-    from ministack.core import iam_evaluator as evaluator
-
-    if principal.endswith(":root"):
-        return True
-    account, name = principal.split(":")[4], principal.split("/")[1]
-    is_session = ":assumed-role/" in principal
-    gather = evaluator._gather_role_policies if is_session else evaluator._gather_user_policies
-    context = evaluator.EvalContext(
-        principal_arn=principal,
-        principal_type="AssumedRole" if is_session else "User",
-        principal_account=account,
-        action=action,
-        resource_arn=resource,
-        region=region,
-        service_context=keys,
-    )
-    return bool(evaluator.evaluate(context, gather(name, account)).decision == "Allow")
-
-
-def _role(arn: str) -> dict[str, Any] | None:
-    from ministack.services import iam
-
-    if arn.count(":") != 5:
-        return None
-    role: dict[str, Any] | None = iam._roles.get_scoped(arn.split(":")[4], None, arn.rsplit("/", 1)[-1])
-    return role
-
-
-def _trust(role: dict[str, Any]) -> list[dict[str, Any]]:
-    document = role["AssumeRolePolicyDocument"]
-    document = json.loads(document) if isinstance(document, str) else document
-    statements = document["Statement"]
-    return [statements] if isinstance(statements, dict) else statements
