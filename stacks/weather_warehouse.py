@@ -13,12 +13,12 @@ from constructs import Construct
 from snowgate import (
     BatchJob,
     Cache,
-    Edge,
+   
     PostgresDatabase,
     ReportBucket,
     ServiceImage,
     ServiceMonitoring,
-    ServiceScaling,
+   
     WebService,
 )
 from stacks.environment import Environment
@@ -57,15 +57,13 @@ class WeatherWarehouseStack(cdk.Stack):
         self.ingestion = self._ingestion()
         self.api = self._api()
         url = self.api.url
-        if table.edge:
-            url = Edge(self, "Edge", service=self.api, removal_policy=removal_policy(environment)).url
         if table.cache:
             cache = Cache(self, "Cache", vpc=vpc, removal_policy=removal_policy(environment))
             cache.allow_from(self.api.service)
 
         monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
         monitoring.watch_web(self.api, "API")
-        monitoring.watch_job(self.ingestion, "Ingestion")
+        monitoring.watch_job(self.ingestion.state_machine, "Ingestion")
         monitoring.watch_database(self.database.instance, "Database")
 
         cdk.CfnOutput(self, "Url", value=url)
@@ -135,7 +133,6 @@ class WeatherWarehouseStack(cdk.Stack):
             architecture=self._environment.built_for,
             cluster=self.ingestion.cluster,
             min_tasks=table.min_tasks,
-            scaling=ServiceScaling(max_tasks=table.max_tasks),
             access_logs=self.files.access_logs,
             deletion_protection=self._environment.removal == "retain",
             removal_policy=removal_policy(self._environment),
