@@ -208,3 +208,18 @@ def test_no_archive_of_a_stack_without_bundling_holds_wheels(
     assert not stack.bundling_required
     app.synth()
     assert [file for file in Path(app.outdir).rglob("*.zip") if zipfile.is_zipfile(file)] == []
+
+
+def test_what_fails_in_the_deployer_and_in_rotations_are_metrics_of_their_functions(
+    stack: cdk.Stack, deployer: SnowflakeDeployer
+) -> None:
+    found = {
+        ("Errors", "Sum"): (deployer.metric_errors(), deployer.function),
+        ("Duration", "Maximum"): (deployer.metric_duration(), deployer.function),
+    }
+    for (name, statistic), (metric, function) in found.items():
+        assert (metric.namespace, metric.metric_name, metric.statistic) == ("AWS/Lambda", name, statistic)
+        assert stack.resolve(metric.dimensions) == {"FunctionName": stack.resolve(function.function_name)}
+    rotation = deployer.metric_rotation_errors()
+    assert rotation.metric_name == "Errors"
+    assert stack.resolve(rotation.dimensions) == {"FunctionName": stack.resolve(deployer.rotation.function_name)}

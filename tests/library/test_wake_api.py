@@ -82,3 +82,15 @@ def test_a_role_is_granted_post_trigger_alone(api: WakeApi, stack: cdk.Stack, te
 
 def test_the_computed_arn_is_that_of_the_role_to_come(stack: cdk.Stack) -> None:
     assert SnowflakeApiIntegration.computed_role_arn(stack, "reports-snowflake") == ROLE
+
+
+def test_requests_refusals_failures_and_latency_are_metrics_of_this_api(api: WakeApi, stack: cdk.Stack) -> None:
+    found = [api.metric_count(), api.metric_client_error(), api.metric_server_error(), api.metric_latency()]
+    assert [(metric.metric_name, metric.statistic) for metric in found] == [
+        ("Count", "Sum"),
+        ("4XXError", "Sum"),
+        ("5XXError", "Sum"),
+        ("Latency", "Average"),
+    ]
+    for metric in found:
+        assert stack.resolve(metric.dimensions) == {"ApiName": "Stack-WakeApi"}

@@ -84,3 +84,15 @@ def test_a_service_that_needs_none_is_refused(
 
     with pytest.raises(ValueError, match=says):
         WebApi(stack, "WebApi", vpc=vpc, service=service)
+
+
+def test_requests_refusals_failures_and_latency_are_metrics_of_this_api(api: WebApi, stack: cdk.Stack) -> None:
+    found = [api.metric_count(), api.metric_client_error(), api.metric_server_error(), api.metric_latency()]
+    assert [(metric.metric_name, metric.statistic) for metric in found] == [
+        ("Count", "Sum"),
+        ("4xx", "Sum"),
+        ("5xx", "Sum"),
+        ("Latency", "Average"),
+    ]
+    for metric in found:
+        assert stack.resolve(metric.dimensions) == {"ApiId": stack.resolve(api.api.http_api_id)}

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -115,6 +116,18 @@ class SnowflakeDeployer(Construct):
             description="Rotates Snowflake keys and tokens for Secrets Manager",
         )
         return rotation.function
+
+    def metric_errors(self) -> cloudwatch.Metric:
+        """Calls in which the function itself failed; a statement that Snowflake refuses fails the deploy instead."""
+        return self.function.metric_errors()
+
+    def metric_duration(self) -> cloudwatch.Metric:
+        """Milliseconds of a call: the longest, because a call that comes near ``TIMEOUT`` is the one that matters."""
+        return self.function.metric_duration(statistic="Maximum")
+
+    def metric_rotation_errors(self) -> cloudwatch.Metric:
+        """Steps of rotations that failed: the key or token before stays in use, and grows old."""
+        return self.rotation.metric_errors()
 
     def _function(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -121,6 +122,22 @@ class WakeApi(Construct):
             actions=["execute-api:Invoke"],
             resource_arns=[self.api.arn_for_execute_api("POST", "/trigger", "prod")],
         )
+
+    def metric_count(self) -> cloudwatch.Metric:
+        """Requests."""
+        return self.api.metric_count(statistic="Sum")
+
+    def metric_client_error(self) -> cloudwatch.Metric:
+        """Requests that were refused (4xx)."""
+        return self.api.metric_client_error(statistic="Sum")
+
+    def metric_server_error(self) -> cloudwatch.Metric:
+        """Requests that the waker failed (5xx)."""
+        return self.api.metric_server_error(statistic="Sum")
+
+    def metric_latency(self) -> cloudwatch.Metric:
+        """Milliseconds from a request to its answer, on average."""
+        return self.api.metric_latency(statistic="Average")
 
     def _acknowledge(self, trigger: apigateway.Method) -> None:
         reason = "Callers sign as an IAM role, and the resource policy lets in one; Snowflake knows no Cognito."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -71,6 +72,22 @@ class WebApi(Construct):
 
         self.host = host_of(self.api)
         self.url = f"https://{self.host}"
+
+    def metric_count(self) -> cloudwatch.Metric:
+        """Requests."""
+        return self.api.metric_count(statistic="Sum")
+
+    def metric_client_error(self) -> cloudwatch.Metric:
+        """Requests that were refused (4xx)."""
+        return self.api.metric_client_error(statistic="Sum")
+
+    def metric_server_error(self) -> cloudwatch.Metric:
+        """Requests that the service, or the way to it, failed (5xx)."""
+        return self.api.metric_server_error(statistic="Sum")
+
+    def metric_latency(self) -> cloudwatch.Metric:
+        """Milliseconds from a request to its answer, on average."""
+        return self.api.metric_latency(statistic="Average")
 
     def _link(self, vpc: ec2.IVpc, service: WebService) -> apigatewayv2.VpcLink:
         group = ec2.SecurityGroup(
