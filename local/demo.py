@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from local import systems
 from local.platform import Platform
 from local.processes import ROOT, StepFailed
 
@@ -78,6 +79,10 @@ class Demo:
             ("Bootstrap both accounts (cdk bootstrap, Snowflake administrator)", self.platform.bootstrap),
             ("Start the runner of ECS tasks", self.platform.start_fargate),
             ("cdk deploy 'local/*'", self.platform.deploy),
+            (
+                "Bring what the other systems read: weather files, visits, logins",
+                lambda: systems.prepare(self.platform),
+            ),
         )
         for title, step in steps:
             with self._step(title):

@@ -176,8 +176,7 @@ class Runner:
         )
         if environment.get("API_URL") and (web := self._web_port(container["image"])):
             environment["API_URL"] = f"http://127.0.0.1:{web}"  # a load balancer's name leads nowhere on this machine
-        if "DATABASE_SSLMODE" in environment:
-            environment["DATABASE_SSLMODE"] = "disable"  # the PostgreSQL of this platform has no TLS
+        environment |= {name: value for name, value in _of_this_postgres().items() if name in environment}
         try:
             words = image.words(container, overrides)
         except BadDockerfile as error:
@@ -310,6 +309,13 @@ class Runner:
 def _end_with_the_runner() -> None:
     """Called in the new process: a runner that is killed takes its tasks with it, for nobody else knows them."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _of_this_postgres() -> dict[str, str]:
+    """What containers are told otherwise than on AWS: this platform's PostgreSQL has its own port, and no TLS."""
+    modes = dict.fromkeys(("DATABASE_SSLMODE", "POSTGRES_SSLMODE"), "disable")
+    port = os.environ.get("POSTGRES_PORT")
+    return modes | ({"POSTGRES_PORT": port} if port else {})
 
 
 def _own_environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,19 @@ class BadDockerfile(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """A folder with a Dockerfile and the code in ``src``, and the interpreter that holds what the image holds."""
+    """A folder with a Dockerfile and the code in ``src``, and the interpreter that holds what the image holds.
+
+    Or ``program``, a module of this project that stands in for an image that somebody else makes.
+    """
 
     folder: Path
     interpreter: Path
+    program: str | None = None
 
     def words(self, container: Mapping[str, Any], overrides: Mapping[str, Any]) -> list[str]:
         """The process's words: the definition's where given, else the Dockerfile's, as container engines do it."""
+        if self.program:
+            return [str(self.interpreter), "-m", self.program]
         entrypoint = container.get("entryPoint") or self._instruction("ENTRYPOINT")
         command = overrides.get("command") or container.get("command") or self._instruction("CMD")
         words = [*entrypoint, *command]
@@ -32,7 +39,8 @@ class Image:
 
     def environment(self) -> dict[str, str]:
         """What leads the interpreter to the code."""
-        return {"PYTHONPATH": str(self.folder / "src"), "PYTHONUNBUFFERED": "1"}
+        code = self.folder if self.program else self.folder / "src"
+        return {"PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
 
     def _instruction(self, name: str) -> list[str]:
         file = self.folder / "Dockerfile"
@@ -52,4 +60,5 @@ IMAGES = {
     "snowgate-report-service:local": _image("service", ".venv-service"),
     "snowgate-weather:local": _image("weather", ".venv-weather"),
     "snowgate-conflict-updater:local": _image("conflict_updater", ".venv-conflict-updater"),
+    f"snowgate-matillion-agent@sha256:{'0' * 64}": Image(ROOT, Path(sys.executable), "local.matillion_agent"),
 }

@@ -237,7 +237,9 @@ class Platform:
         """Start the runner that turns ECS's tasks into processes."""
         self.fargate.start(
             [sys.executable, "-m", "local.fargate", self.folder],
-            self.operator_environment() | self.snowflake_environment(),
+            self.operator_environment()
+            | self.snowflake_environment()
+            | {"POSTGRES_PORT": str(self.connection["postgres"])},
         )
         self.fargate.wait_until((self.folder / "run" / "fargate.ready").exists, 20)
 
@@ -350,6 +352,13 @@ class Platform:
 
 def require_set_up() -> None:
     """Refuse to start where `make setup` has not been run."""
-    for place in (".venv-cloud", ".venv-warehouse", ".venv-service", "node_modules/.bin/cdk"):
+    for place in (
+        ".venv-cloud",
+        ".venv-warehouse",
+        ".venv-service",
+        ".venv-weather",
+        ".venv-conflict-updater",
+        "node_modules/.bin/cdk",
+    ):
         if not (ROOT / place).exists():
             raise StepFailed("check of the set-up", f"{place} is missing: run `make setup`")

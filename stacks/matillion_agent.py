@@ -52,9 +52,10 @@ class MatillionAgentStack(cdk.Stack):
             removal_policy=removal_policy(environment),
         )
         if table.create_bucket:
-            bucket = ReportBucket(self, "Staging", removal_policy=removal_policy(environment)).bucket
-            bucket.grant_read_write(self.agent.task_role)
-            cdk.CfnOutput(self, "BucketName", value=bucket.bucket_name)
+            staging = ReportBucket(self, "Staging", prefix="", removal_policy=removal_policy(environment))
+            for grant in (staging.grant_list, staging.grant_read, staging.grant_write, staging.grant_delete):
+                grant(self.agent.task_role)
+            cdk.CfnOutput(self, "BucketName", value=staging.bucket.bucket_name)
 
         monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
         monitoring.watch_agent(self.agent, "Matillion agent")

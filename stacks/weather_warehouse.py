@@ -13,12 +13,10 @@ from constructs import Construct
 from snowgate import (
     BatchJob,
     Cache,
-   
     PostgresDatabase,
     ReportBucket,
     ServiceImage,
     ServiceMonitoring,
-   
     WebService,
 )
 from stacks.environment import Environment
@@ -52,7 +50,7 @@ class WeatherWarehouseStack(cdk.Stack):
             architecture=environment.built_for,
         ).container_image
 
-        self.files = ReportBucket(self, "Files", removal_policy=removal_policy(environment))
+        self.files = ReportBucket(self, "Files", prefix=PREFIX, removal_policy=removal_policy(environment))
         self.database = self._database()
         self.ingestion = self._ingestion()
         self.api = self._api()
@@ -91,7 +89,6 @@ class WeatherWarehouseStack(cdk.Stack):
         )
 
     def _ingestion(self) -> BatchJob:
-        bucket = self.files.bucket
         schedule = scheduler.ScheduleExpression.expression(
             self._table.ingest_schedule, cdk.TimeZone.of(self._table.ingest_timezone)
         )
@@ -103,7 +100,7 @@ class WeatherWarehouseStack(cdk.Stack):
             command=["ingest", "--source", "s3"],
             environment={
                 **self._settings(),
-                "WEATHER_BUCKET": bucket.bucket_name,
+                "WEATHER_BUCKET": self.files.bucket.bucket_name,
                 "WEATHER_PREFIX": PREFIX,
             },
             secrets=self.database.connection_secrets(),
@@ -113,7 +110,8 @@ class WeatherWarehouseStack(cdk.Stack):
             scheduled_at_variable="INGEST_RUN_ID",
             removal_policy=removal_policy(self._environment),
         )
-        bucket.grant_read(job.task_role, f"{PREFIX}*")
+        self.files.grant_list(job.task_role)
+        self.files.grant_read(job.task_role)
         self.database.allow_from(job.security_group)
         return job
 

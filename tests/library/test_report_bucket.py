@@ -149,3 +149,25 @@ def test_a_grant_is_for_reports_and_nothing_else(
     given = statement["Action"]
     assert (sorted(given) if isinstance(given, list) else given) == actions
     assert statement["Resource"]["Fn::Join"][1][1] == "/reports/*"
+
+
+def test_files_of_other_kinds_have_a_prefix_of_their_own(stack: cdk.Stack, template: Synthesise) -> None:
+    bucket = ReportBucket(stack, "Files", prefix="wx_data/")
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+    for grant in (bucket.grant_list, bucket.grant_read, bucket.grant_delete):
+        grant(role)
+    (policy,) = template().find_resources("AWS::IAM::Policy").values()
+    listing, *objects = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert listing["Action"] == "s3:ListBucket"
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "wx_data/*"}}
+    actions = [
+        action for one in objects for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    ]
+    assert sorted(actions) == ["s3:DeleteObject", "s3:GetObject"]
+    assert all(one["Resource"]["Fn::Join"][1][-1] == "/wx_data/*" for one in objects)
+
+
+@pytest.mark.parametrize("prefix", ["reports", "/reports/"])
+def test_a_prefix_that_is_no_folder_is_refused(stack: cdk.Stack, prefix: str) -> None:
+    with pytest.raises(ValueError, match="as in 'reports/'"):
+        ReportBucket(stack, "Files", prefix=prefix)

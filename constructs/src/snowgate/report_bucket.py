@@ -17,21 +17,25 @@ _COPY = "copy"
 class ReportBucket(Construct):
     """An encrypted, versioned bucket that takes TLS only and is never public; who read what is in its access log.
 
+    Reports lie under ``prefix``, on which all grants are; an empty one is the whole bucket, for files of other kinds.
+
     Reports expire after ``keep`` (default: never), replaced versions after ``keep_versions`` (30 days), unfinished
     uploads after one day. ``access_logs`` is made if it is not given. With removal policy DESTROY the bucket is emptied
     before it goes.
 
     New reports, and their tags, are copied into ``copy_to`` too: a versioned bucket, in another region for a disaster
     there. What is deleted here stays there, so that bucket has an expiry of its own.
-    """
 
-    PREFIX = "reports/"
+    Raises:
+        ValueError: the prefix is no folder.
+    """
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
+        prefix: str = "reports/",
         keep: cdk.Duration | None = None,
         keep_versions: cdk.Duration | None = None,
         copy_to: s3.IBucket | None = None,
@@ -39,7 +43,13 @@ class ReportBucket(Construct):
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     ) -> None:
         super().__init__(scope, construct_id)
+        if prefix.startswith("/") or (prefix and not prefix.endswith("/")):
+            raise ValueError(
+                f"{self.node.path}: prefix is {prefix!r}; give a folder with a slash at its end and none before it, as "
+                f"in {prefix.strip('/') + '/'!r}, or an empty text for the whole bucket."
+            )
 
+        self._prefix = prefix
         if access_logs is None:
             access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=removal_policy).bucket
         self.access_logs = access_logs
@@ -58,7 +68,7 @@ class ReportBucket(Construct):
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
                     noncurrent_version_expiration=keep_versions or cdk.Duration.days(30),
                 ),
-                *([s3.LifecycleRule(prefix=self.PREFIX, expiration=keep)] if keep else []),
+                *([s3.LifecycleRule(prefix=prefix, expiration=keep)] if keep else []),
             ],
             replication_rules=[self._rule(copy_to)] if copy_to else None,
             removal_policy=removal_policy,
@@ -69,19 +79,32 @@ class ReportBucket(Construct):
             self._acknowledge_copying(copy_to)
 
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` upload under ``reports/``; it can neither read nor list nor delete."""
+        """Let ``grantee`` upload under the prefix; it can neither read nor list nor delete."""
         return self._grant(grantee, "s3:PutObject", "s3:AbortMultipartUpload")
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` read what is under ``reports/``; it cannot list."""
+        """Let ``grantee`` read what is under the prefix; it cannot list."""
         return self._grant(grantee, "s3:GetObject")
 
+    def grant_list(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let ``grantee`` list what is under the prefix."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["s3:ListBucket"],
+            resource_arns=[self.bucket.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": f"{self._prefix}*"}} if self._prefix else None,
+        )
+
+    def grant_delete(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let ``grantee`` delete what is under the prefix; versions stay for ``keep_versions``."""
+        return self._grant(grantee, "s3:DeleteObject")
+
     def grant_read_tags(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` read the tags of what is under ``reports/``."""
+        """Let ``grantee`` read the tags of what is under the prefix."""
         return self._grant(grantee, "s3:GetObjectTagging")
 
     def grant_tag(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` read and change the tags of what is under ``reports/``, and nothing else of it."""
+        """Let ``grantee`` read and change the tags of what is under the prefix, and nothing else of it."""
         return self._grant(grantee, "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging")
 
     def metric_bytes(self) -> cloudwatch.Metric:
@@ -124,7 +147,7 @@ class ReportBucket(Construct):
         return s3.ReplicationRule(
             id=_COPY,
             destination=copy_to,
-            filter=s3.Filter(prefix=self.PREFIX),
+            filter=s3.Filter(prefix=self._prefix),
             priority=0,
             delete_marker_replication=False,
             metrics=s3.ReplicationTimeValue.FIFTEEN_MINUTES,
@@ -138,7 +161,7 @@ class ReportBucket(Construct):
             acknowledge_pattern(role, bucket.arn_for_objects("*"), reason)
 
     def _grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
-        reports = self.bucket.arn_for_objects(f"{self.PREFIX}*")
+        reports = self.bucket.arn_for_objects(f"{self._prefix}*")
         if isinstance(grantee, Construct):
             acknowledge_pattern(grantee, reports, "Every report is an object of its own under this prefix.")
         return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[reports])
