@@ -14,7 +14,7 @@ from local.processes import ROOT
 
 
 class BadDockerfile(Exception):
-    """A Dockerfile has no ENTRYPOINT or CMD that can be read; the text says which."""
+    """A Dockerfile says nothing that can be run."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Image:
         entrypoint = container.get("entryPoint") or self._instruction("ENTRYPOINT")
         command = overrides.get("command") or container.get("command") or self._instruction("CMD")
         words = [*entrypoint, *command]
+        if not words:
+            raise BadDockerfile(f"{self.folder / 'Dockerfile'} has neither ENTRYPOINT nor CMD in its exec form")
         return [str(self.interpreter), *words[1:]] if words[0] == "python" else words
 
     def environment(self) -> dict[str, str]:
@@ -43,11 +45,8 @@ class Image:
         return {"PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
 
     def _instruction(self, name: str) -> list[str]:
-        file = self.folder / "Dockerfile"
-        found = re.findall(rf"^{name} (\[.*\])$", file.read_text(), re.M)
-        if not found:
-            raise BadDockerfile(f"{file} has no {name} in its exec form")
-        words: list[str] = json.loads(found[-1])
+        found = re.findall(rf"^{name} (\[.*\])$", (self.folder / "Dockerfile").read_text(), re.M)
+        words: list[str] = json.loads(found[-1]) if found else []
         return words
 
 
