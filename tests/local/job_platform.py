@@ -71,41 +71,52 @@ class JobsStack(cdk.Stack):
             self, "Vpc", vpc_id="vpc-1", availability_zones=[f"{REGION}a"], public_subnet_ids=["subnet-1"]
         )
 
+    def add(self, job: BatchJob) -> None:
+        """Give the stack the outputs by which a job is run by hand."""
+        cdk.CfnOutput(self, "StateMachineArn", value=job.state_machine.state_machine_arn)
+        cdk.CfnOutput(self, "LogGroupName", value=job.log_group.log_group_name)
+
 
 def templates(marks: Path) -> dict[str, dict[str, Any]]:
-    """The resources of two stacks: with `Job` and with `Hasty`, which has two seconds, and with `Unknown`."""
+    """Three stacks of the environment `tests`, each with a job: Job, Hasty, which has two seconds, and Unknown."""
     app = cdk.App(builtin_cloud_formation_validation=False, analytics_reporting=False)
-    stack, strays = JobsStack(app, "jobs"), JobsStack(app, "strays")
+    stack = JobsStack(app, "tests-Job")
     secret = secretsmanager.Secret(
         stack, "Secret", secret_object_value={"word": cdk.SecretValue.unsafe_plain_text("hush")}
     )
-    job = BatchJob(
-        stack,
-        "Job",
-        vpc=stack.vpc,
-        image=ecs.ContainerImage.from_registry(IMAGE),
-        environment={"MARKS": str(marks), "WORD": "default"},
-        secrets={"SECRET": ecs.Secret.from_secrets_manager(secret, "word")},
-        schedule=scheduler.ScheduleExpression.cron(year="2098"),
-        scheduled_at_variable="SCHEDULED",
-        scheduled_at_prefix="daily-",
-        retry_exit_codes=[75],
-        retry_pause=cdk.Duration.seconds(1),
-        stop_timeout=cdk.Duration.seconds(2),
+    image = ecs.ContainerImage.from_registry(IMAGE)
+    stack.add(
+        BatchJob(
+            stack,
+            "Job",
+            vpc=stack.vpc,
+            image=image,
+            environment={"MARKS": str(marks), "WORD": "default"},
+            secrets={"SECRET": ecs.Secret.from_secrets_manager(secret, "word")},
+            schedule=scheduler.ScheduleExpression.cron(year="2098"),
+            scheduled_at_variable="SCHEDULED",
+            scheduled_at_prefix="daily-",
+            retry_exit_codes=[75],
+            retry_pause=cdk.Duration.seconds(1),
+            stop_timeout=cdk.Duration.seconds(2),
+        )
     )
-    BatchJob(
-        stack,
-        "Hasty",
-        vpc=stack.vpc,
-        image=ecs.ContainerImage.from_registry(IMAGE),
-        environment={"MARKS": str(marks), "SECONDS_TO_WORK": "60"},
-        cluster=job.cluster,
-        timeout=cdk.Duration.seconds(2),
-        stop_timeout=cdk.Duration.seconds(1),
+    hasty = JobsStack(app, "tests-Hasty")
+    hasty.add(
+        BatchJob(
+            hasty,
+            "Job",
+            vpc=hasty.vpc,
+            image=image,
+            environment={"MARKS": str(marks), "SECONDS_TO_WORK": "60"},
+            timeout=cdk.Duration.seconds(2),
+            stop_timeout=cdk.Duration.seconds(1),
+        )
     )
-    unknown = ecs.ContainerImage.from_registry("tests/unknown:local")
-    BatchJob(strays, "Unknown", vpc=strays.vpc, image=unknown, max_attempts=1)
-    return {made.stack_name: made.template["Resources"] for made in app.synth().stacks}
+    unknown = JobsStack(app, "tests-Unknown")
+    image = ecs.ContainerImage.from_registry("tests/unknown:local")
+    unknown.add(BatchJob(unknown, "Job", vpc=unknown.vpc, image=image, max_attempts=1))
+    return {made.stack_name: made.template for made in app.synth().stacks}
 
 
 @dataclass
@@ -124,10 +135,10 @@ class Jobs:
         (code / "job.py").write_text(PROGRAM)
         (self.folder / "image" / "Dockerfile").write_text('ENTRYPOINT ["python", "-m", "job"]\nCMD []\n')
         (self.folder / "run").mkdir()
-        for stack, resources in templates(self.marks).items():
-            machines = [name for name, made in resources.items() if made["Type"] == "AWS::StepFunctions::StateMachine"]
-            outputs = self.cloud.deploy(stack, resources, **{name: {"Ref": name} for name in machines})
-            self.machines |= {name.partition("StateMachine")[0]: arn for name, arn in outputs.items()}
+        for stack, template in templates(self.marks).items():
+            wanted = {name: output["Value"] for name, output in template["Outputs"].items()}
+            outputs = self.cloud.deploy(stack, template["Resources"], **wanted)
+            self.machines[stack.removeprefix("tests-")] = outputs["StateMachineArn"]
 
     @property
     def marks(self) -> Path:

@@ -17,6 +17,7 @@ States = dict[str, Any]
 
 CONTAINER = "Container"
 INPUT_NAMES = ("environment", "scheduled_at")
+STOP_MARGIN = 5  # seconds until the stop of a task has come to its container
 LONGEST_PAUSE = 900  # seconds between two attempts
 
 # Why a task that never ran its program may run it in a minute ("Stopped tasks error codes" and "API failure reasons" in
@@ -161,7 +162,7 @@ def stop_tasks(*, cluster: str, family: str, attempts: Attempts, fresh: str, ove
     promises to stop the task of an execution that is aborted, as well as it can, and nothing for a timeout ("Run a Job
     (.sync)" in its Developer Guide).
     """
-    seconds = int(attempts.stop_timeout.to_seconds())
+    seconds = int(attempts.stop_timeout.to_seconds()) + STOP_MARGIN
     patience = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 3}
     stop = {
         "Type": "Task",
