@@ -80,6 +80,12 @@ snowflake-plan: setup ## write all that a deploy does in Snowflake as one .sql; 
 snowflake-diff: setup ## show what a deploy would change in Snowflake; exit codes: python -m stacks.snowflake_diff -h
 	@$(NAMED)$(AT)$(BIN)/python -m stacks.snowflake_diff $(ENV) $(VALUES:%=--value %) $(if $(CONNECTION),--connection $(CONNECTION),$(if $(filter local,$(ENV)),--connection local))
 
+##@ Use it
+.PHONY: run-job
+# `python -m stacks.run_job ENV JOB` exits with the container's exit code; GNU make with 2 whenever it is not 0.
+run-job: setup ## start a job and follow its log: make run-job JOB=conflict-updater ENV=dev SET="LOOKBACK_HOURS=48 NAME=value …"
+	@$(NAMED)$(if $(JOB),,$(error Which job? Say JOB=conflict-updater, or another))$(AT)$(BIN)/python -m stacks.run_job $(ENV) $(JOB) $(SET)
+
 ##@ Set it up
 .PHONY: setup lock clean
 READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \

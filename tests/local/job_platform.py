@@ -57,55 +57,66 @@ Runner({name: Image(Path(code), Path(sys.executable))}, Path(folder)).run()
 """
 
 
-def resources(marks: Path) -> dict[str, Any]:
-    """The template's resources of two jobs: `Job`, and `Hasty`, which has two seconds."""
+class JobsStack(cdk.Stack):
+    """A stack that is deployed without the CDK's bootstrap, in a network that is not there."""
+
+    def __init__(self, app: cdk.App, name: str) -> None:
+        super().__init__(
+            app,
+            name,
+            env=cdk.Environment(account=OPERATOR.account_id, region=REGION),
+            synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+        )
+        self.vpc = ec2.Vpc.from_vpc_attributes(
+            self, "Vpc", vpc_id="vpc-1", availability_zones=[f"{REGION}a"], public_subnet_ids=["subnet-1"]
+        )
+
+    def add(self, job: BatchJob) -> None:
+        """Give the stack the outputs by which a job is run by hand."""
+        cdk.CfnOutput(self, "StateMachineArn", value=job.state_machine.state_machine_arn)
+        cdk.CfnOutput(self, "LogGroupName", value=job.log_group.log_group_name)
+
+
+def templates(marks: Path) -> dict[str, dict[str, Any]]:
+    """Three stacks of the environment `tests`, each with a job: Job, Hasty, which has two seconds, and Unknown."""
     app = cdk.App(builtin_cloud_formation_validation=False, analytics_reporting=False)
-    stack = cdk.Stack(
-        app,
-        "jobs",
-        env=cdk.Environment(account=OPERATOR.account_id, region=REGION),
-        synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
-    )
-    vpc = ec2.Vpc.from_vpc_attributes(
-        stack, "Vpc", vpc_id="vpc-1", availability_zones=[f"{REGION}a"], public_subnet_ids=["subnet-1"]
-    )
+    stack = JobsStack(app, "tests-Job")
     secret = secretsmanager.Secret(
         stack, "Secret", secret_object_value={"word": cdk.SecretValue.unsafe_plain_text("hush")}
     )
-    job = BatchJob(
-        stack,
-        "Job",
-        vpc=vpc,
-        image=ecs.ContainerImage.from_registry(IMAGE),
-        environment={"MARKS": str(marks), "WORD": "default"},
-        secrets={"SECRET": ecs.Secret.from_secrets_manager(secret, "word")},
-        schedule=scheduler.ScheduleExpression.cron(year="2098"),
-        scheduled_at_variable="SCHEDULED",
-        scheduled_at_prefix="daily-",
-        retry_exit_codes=[75],
-        retry_pause=cdk.Duration.seconds(1),
-        stop_timeout=cdk.Duration.seconds(2),
+    image = ecs.ContainerImage.from_registry(IMAGE)
+    stack.add(
+        BatchJob(
+            stack,
+            "Job",
+            vpc=stack.vpc,
+            image=image,
+            environment={"MARKS": str(marks), "WORD": "default"},
+            secrets={"SECRET": ecs.Secret.from_secrets_manager(secret, "word")},
+            schedule=scheduler.ScheduleExpression.cron(year="2098"),
+            scheduled_at_variable="SCHEDULED",
+            scheduled_at_prefix="daily-",
+            retry_exit_codes=[75],
+            retry_pause=cdk.Duration.seconds(1),
+            stop_timeout=cdk.Duration.seconds(2),
+        )
     )
-    BatchJob(
-        stack,
-        "Hasty",
-        vpc=vpc,
-        image=ecs.ContainerImage.from_registry(IMAGE),
-        environment={"MARKS": str(marks), "SECONDS_TO_WORK": "60"},
-        cluster=job.cluster,
-        timeout=cdk.Duration.seconds(2),
-        stop_timeout=cdk.Duration.seconds(1),
+    hasty = JobsStack(app, "tests-Hasty")
+    hasty.add(
+        BatchJob(
+            hasty,
+            "Job",
+            vpc=hasty.vpc,
+            image=image,
+            environment={"MARKS": str(marks), "SECONDS_TO_WORK": "60"},
+            timeout=cdk.Duration.seconds(2),
+            stop_timeout=cdk.Duration.seconds(1),
+        )
     )
-    BatchJob(
-        stack,
-        "Unknown",
-        vpc=vpc,
-        image=ecs.ContainerImage.from_registry("tests/unknown:local"),
-        cluster=job.cluster,
-        max_attempts=1,
-    )
-    found: dict[str, Any] = app.synth().get_stack_by_name("jobs").template["Resources"]
-    return found
+    unknown = JobsStack(app, "tests-Unknown")
+    image = ecs.ContainerImage.from_registry("tests/unknown:local")
+    unknown.add(BatchJob(unknown, "Job", vpc=unknown.vpc, image=image, max_attempts=1))
+    return {made.stack_name: made.template for made in app.synth().stacks}
 
 
 @dataclass
@@ -124,11 +135,10 @@ class Jobs:
         (code / "job.py").write_text(PROGRAM)
         (self.folder / "image" / "Dockerfile").write_text('ENTRYPOINT ["python", "-m", "job"]\nCMD []\n')
         (self.folder / "run").mkdir()
-        self.template = resources(self.marks)
-        machines = [name for name, made in self.template.items() if made["Type"] == "AWS::StepFunctions::StateMachine"]
-        outputs = self.cloud.deploy("jobs", self.template, **{name: {"Ref": name} for name in machines})
-        for job in ("Job", "Hasty", "Unknown"):
-            self.machines[job] = next(arn for name, arn in outputs.items() if name.startswith(job))
+        for stack, template in templates(self.marks).items():
+            wanted = {name: output["Value"] for name, output in template["Outputs"].items()}
+            outputs = self.cloud.deploy(stack, template["Resources"], **wanted)
+            self.machines[stack.removeprefix("tests-")] = outputs["StateMachineArn"]
 
     @property
     def marks(self) -> Path:

@@ -114,9 +114,20 @@ class BatchJob(Construct):
         scheduled_at = (scheduled_at_variable, scheduled_at_prefix) if scheduled_at_variable else None
         states = {
             **job_states.read_input(scheduled_at=scheduled_at, then="TakeLock"),
-            **lock.take(got="RunTask", busy="Skipped", wait=attempts.stop_timeout),
+            **lock.take(got="RunTask", taken_over="ListTasks", busy="Skipped"),
             **job_states.run_task(
-                self._arguments(vpc, spot=spot), attempts, log_group=self.log_group.log_group_name, then="ReleaseLock"
+                self._arguments(vpc, spot=spot),
+                attempts,
+                log_group=self.log_group.log_group_name,
+                stop="ListTasks",
+                then="ReleaseLock",
+            ),
+            **job_states.stop_tasks(
+                cluster=self.cluster.cluster_arn,
+                family=self.task_definition.family,
+                attempts=attempts,
+                fresh="RunTask",
+                over="ReleaseLock",
             ),
             **lock.release(then="WhatCameOut"),
             **job_states.end(),

@@ -17,6 +17,7 @@ States = dict[str, Any]
 
 CONTAINER = "Container"
 INPUT_NAMES = ("environment", "scheduled_at")
+STOP_MARGIN = 5  # seconds until the stop of a task has come to its container
 LONGEST_PAUSE = 900  # seconds between two attempts
 
 # Why a task that never ran its program may run it in a minute ("Stopped tasks error codes" and "API failure reasons" in
@@ -65,6 +66,7 @@ def read_input(*, scheduled_at: tuple[str, str] | None, then: str) -> States:
             "Type": "Pass",
             "Assign": {
                 "attempt": 1,
+                "error": "",
                 "unknown": _expression(f"$join([$keys($states.input)[$not($ in {_list(INPUT_NAMES)})]], ', ')"),
                 "is_object": _expression(
                     "$exists($states.input.environment) ? $type($states.input.environment) = 'object' : true"
@@ -97,13 +99,13 @@ def read_input(*, scheduled_at: tuple[str, str] | None, then: str) -> States:
     }
 
 
-def run_task(arguments: Mapping[str, Any], attempts: Attempts, *, log_group: str, then: str) -> States:
+def run_task(arguments: Mapping[str, Any], attempts: Attempts, *, log_group: str, stop: str, then: str) -> States:
     """The states that run the task until it succeeds or is given up, and then go on to ``then``.
 
     The variable ``error`` is empty after a success; otherwise it and ``cause`` are what the execution is to fail with.
+    After a timeout they go on to ``stop``.
     """
     overrides = {"ContainerOverrides": [{"Name": CONTAINER, "Environment": _expression("$environment")}]}
-    stop = int(attempts.stop_timeout.to_seconds())
     seconds = int(attempts.timeout.to_seconds())
     return {
         "RunTask": {
@@ -119,7 +121,7 @@ def run_task(arguments: Mapping[str, Any], attempts: Attempts, *, log_group: str
                         "error": "BatchJob.TimedOut",
                         "cause": f"The task went on for longer than {seconds} seconds, and was stopped.",
                     },
-                    "Next": "WaitForStop",
+                    "Next": stop,
                 },
                 {
                     "ErrorEquals": ["States.ALL"],
@@ -150,8 +152,50 @@ def run_task(arguments: Mapping[str, Any], attempts: Attempts, *, log_group: str
             "Assign": {"attempt": _expression("$attempt + 1")},
             "Next": "RunTask",
         },
-        # The lock is not given away while the stopped task may still be at work.
-        "WaitForStop": {"Type": "Wait", "Seconds": stop, "Next": then},
+    }
+
+
+def stop_tasks(*, cluster: str, family: str, attempts: Attempts, fresh: str, over: str) -> States:
+    """The states that stop all tasks of the job, the first is ListTasks, and wait until none can be at work any more.
+
+    They go on to ``fresh`` if this execution has run none itself, and to ``over`` if one took too long. Step Functions
+    promises to stop the task of an execution that is aborted, as well as it can, and nothing for a timeout ("Run a Job
+    (.sync)" in its Developer Guide).
+    """
+    seconds = int(attempts.stop_timeout.to_seconds()) + STOP_MARGIN
+    patience = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 3}
+    stop = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:ecs:stopTask",
+        "Arguments": {"Cluster": cluster, "Task": _expression("$states.input"), "Reason": "Its time is over"},
+        "Retry": [patience],
+        "End": True,
+    }
+    return {
+        "ListTasks": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:ecs:listTasks",
+            "Arguments": {"Cluster": cluster, "Family": family, "DesiredStatus": "RUNNING"},
+            "Output": _expression("$states.result.TaskArns"),
+            "Retry": [patience],
+            "Next": "StopTasks",
+        },
+        "StopTasks": {
+            "Type": "Map",
+            "Items": _expression("$states.input"),
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "INLINE"},
+                "StartAt": "StopTask",
+                "States": {"StopTask": stop},
+            },
+            "Next": "WaitForStop",
+        },
+        "WaitForStop": {"Type": "Wait", "Seconds": seconds, "Next": "IsItOver"},
+        "IsItOver": {
+            "Type": "Choice",
+            "Choices": [{"Condition": _expression("$error = ''"), "Next": fresh}],
+            "Default": over,
+        },
     }
 
 

@@ -42,10 +42,10 @@ class RunLock(Construct):
         """Let ``role`` take, read and release the lock."""
         self.table.grant(role, "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem")
 
-    def take(self, *, got: str, busy: str, wait: cdk.Duration) -> States:
+    def take(self, *, got: str, taken_over: str, busy: str) -> States:
         """The states that take the lock, the first is TakeLock: they go on to state ``got``, or to ``busy``.
 
-        After a take-over they wait for ``wait``: the task of a holder that was aborted may take that long to stop.
+        They go on to ``taken_over`` if the holder has ended without a release: what it began may still be at work.
         ``busy`` finds the execution that holds the lock in the variable ``holder``.
         """
         item = {"lock": {"S": "run"}, "held_by": {"S": ME}}
@@ -94,8 +94,7 @@ class RunLock(Construct):
             "TakeOverLock": self._write(
                 "putItem", {"Item": item}, condition="held_by = :holder", holder="{% $holder %}", catch="ReadHolder"
             )
-            | {"Next": "WaitForItsTask"},
-            "WaitForItsTask": {"Type": "Wait", "Seconds": int(wait.to_seconds()), "Next": got},
+            | {"Next": taken_over},
         }
 
     def release(self, *, then: str) -> States:

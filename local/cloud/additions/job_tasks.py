@@ -72,9 +72,9 @@ def _wait(ecs: Any, stepfunctions: Any, task: dict[str, Any], deadline: float | 
     while task["lastStatus"] != "STOPPED":
         is_late = deadline is not None and time.monotonic() > deadline
         if is_late or current.get()["status"] != "RUNNING":
-            _stop(ecs, stepfunctions, task)
-            if is_late:
+            if is_late:  # no promise is made for the task
                 raise stepfunctions._ExecutionError("States.Timeout", "")
+            _stop(ecs, stepfunctions, task)
             raise stepfunctions._ExecutionError("States.TaskFailed", "The execution has ended")
         time.sleep(LOOK_EVERY)
     _status, _headers, body = ecs._describe_tasks({"cluster": task["clusterArn"], "tasks": [task["taskArn"]]})

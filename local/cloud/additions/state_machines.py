@@ -29,6 +29,7 @@ def apply() -> None:
     _work_as_the_role(stepfunctions)
     _time_out(stepfunctions)
     _keep_the_end(stepfunctions)
+    stepfunctions._AWS_SDK_SERVICE_MAP["ecs"]["param_case"] = "lower-camel"  # as ECS itself reads them
     # The SDK's class has that name, and the integration spells errors by classes.
     stepfunctions._AWS_SDK_ERROR_CODE_OVERRIDES["sfn"] = {"ExecutionDoesNotExist": "ExecutionDoesNotExistException"}
 
@@ -127,6 +128,10 @@ def _demand_for(stepfunctions: Any, resource: str, request: dict[str, Any]) -> N
         demand(stepfunctions, f"dynamodb:{action[0].upper()}{action[1:]}", table)
     elif (service, action) == ("aws-sdk:sfn", "describeExecution"):
         demand(stepfunctions, "states:DescribeExecution", request["ExecutionArn"])
+    elif (service, action) == ("aws-sdk:ecs", "listTasks"):
+        demand(stepfunctions, "ecs:ListTasks", "*", **{"ecs:cluster": request["Cluster"]})
+    elif (service, action) == ("aws-sdk:ecs", "stopTask"):
+        demand(stepfunctions, "ecs:StopTask", request["Task"])
     else:
         raise stepfunctions._ExecutionError(
             "States.Runtime",
