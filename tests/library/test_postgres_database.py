@@ -181,6 +181,8 @@ def test_only_who_is_allowed_reaches_it_and_reads_its_password(
     [rule] = made.find_resources("AWS::EC2::SecurityGroupIngress").values()
     assert rule["Properties"]["SourceSecurityGroupId"] == stack.resolve(tasks.security_group_id)
     assert rule["Properties"]["FromPort"] == stack.resolve(database.port)
+    [way_out] = made.find_resources("AWS::EC2::SecurityGroupEgress").values()
+    assert way_out["Properties"]["GroupId"] == stack.resolve(tasks.security_group_id)
     [definition] = made.find_resources("AWS::ECS::TaskDefinition").values()
     [container] = definition["Properties"]["ContainerDefinitions"]
     assert {variable["Name"]: variable["Value"] for variable in container["Environment"]} == {

@@ -119,7 +119,10 @@ def test_the_library_s_database_is_deployed_used_and_destroyed(
     outputs = cloud.deploy("weather", made, CopyPort=attribute("Endpoint.Port", copy), **where)
     assert (outputs["Host"], outputs["Port"], outputs["CopyPort"]) == ("127.0.0.1", str(server.port), str(server.port))
     with log_in(cloud, outputs, "weather_db") as session:
+        session.execute("CREATE ROLE reader LOGIN")
+        session.execute("CREATE DATABASE more")
         session.execute("CREATE TABLE seen (day date)")
+        session.execute("GRANT SELECT ON seen TO reader")
         assert session.info.server_version // 10_000 == 18
     destroy(cloud, "weather")
     assert databases(server) == set()

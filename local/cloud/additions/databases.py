@@ -78,7 +78,7 @@ def apply() -> None:
         if record.get("DeletionProtection"):
             raise ValueError("Cannot delete protected DB Instance, please disable deletion protection and try again.")
         if "MasterUserSecret" in record:
-            _drop_database(record["DBName"], record["MasterUsername"])
+            _drop_all_of(record["MasterUsername"])
             arn = record["MasterUserSecret"]["SecretArn"]
             secretsmanager._delete_secret({"SecretId": arn, "ForceDeleteWithoutRecovery": True})
         return original(physical_id, props)
@@ -149,7 +149,14 @@ def _make_database(database: str, user: str, password: str, version: str) -> dic
         return {"Address": session.info.host, "Port": session.info.port}
 
 
-def _drop_database(database: str, user: str) -> None:
+def _drop_all_of(user: str) -> None:
+    """Drop what goes with an instance: its databases and users, those that its master user has made included."""
+    databases = "SELECT datname FROM pg_database JOIN pg_roles AS r ON r.oid = datdba WHERE r.rolname = ANY(%s)"
+    made = """SELECT made.rolname FROM pg_auth_members JOIN pg_roles AS made ON made.oid = roleid
+              JOIN pg_roles AS maker ON maker.oid = member WHERE maker.rolname = %s AND admin_option"""
     with _connect() as session:
-        session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
-        session.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(user)))
+        users = [user, *(name for (name,) in session.execute(made, (user,)))]
+        for (name,) in session.execute(databases, (users,)).fetchall():
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        for name in reversed(users):
+            session.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
