@@ -157,6 +157,19 @@ def test_an_update_keeps_rows_and_password(cloud: CloudServer) -> None:
     destroy(cloud, "updated")
 
 
+def test_a_rotation_changes_the_password_and_leaves_open_sessions_alone(cloud: CloudServer) -> None:
+    outputs = cloud.deploy("rotated", instance(), **WHERE)
+    secrets = cloud.client("secretsmanager")
+    with log_in(cloud, outputs, "small") as session:
+        before = session.info.password
+        secrets.rotate_secret(SecretId=outputs["Secret"])
+        session.execute("SELECT 1")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(session.info.dsn, password=before)
+    log_in(cloud, outputs, "small").close()
+    destroy(cloud, "rotated")
+
+
 def test_another_version_is_refused_and_another_name_is_another_database(cloud: CloudServer, server: Postgres) -> None:
     cloud.deploy("changed", instance())
     with pytest.raises(StackFailed, match="changes no EngineVersion of an instance"):
