@@ -82,6 +82,7 @@ def test_a_service_that_is_allowed_reaches_it_and_signs_as_its_user(
     rule = only(made, "AWS::EC2::SecurityGroupIngress")
     assert rule["SourceSecurityGroupId"] == stack.resolve(tasks.security_group_id)
     assert rule["FromPort"] == stack.resolve(cache.port)
+    assert only(made, "AWS::EC2::SecurityGroupEgress")["GroupId"] == stack.resolve(tasks.security_group_id)
     policies = made.find_resources("AWS::IAM::Policy").values()
     [given] = [
         statement

@@ -141,6 +141,15 @@ def test_a_replica_is_beside_it_under_the_same_rules(stack: cdk.Stack, vpc: ec2.
         assert found["Replica"][shared] == found["Instance"][shared]
     assert found["Replica"]["SourceDBInstanceIdentifier"]
     assert database.replica is not None
+    lag = database.metric_replica_lag()
+    of_replica = {"DBInstanceIdentifier": stack.resolve(database.replica.instance_identifier)}
+    assert (lag.metric_name, stack.resolve(lag.dimensions)) == ("ReplicaLag", of_replica)
+    assert len(database.alarms) == 5
+
+
+def test_without_a_replica_none_is_behind(stack: cdk.Stack, vpc: ec2.IVpc) -> None:
+    with pytest.raises(ValueError, match="Stack/Database has no replica; replica=True makes one"):
+        PostgresDatabase(stack, "Database", vpc=vpc).metric_replica_lag()
 
 
 @pytest.mark.parametrize(
@@ -181,6 +190,8 @@ def test_only_who_is_allowed_reaches_it_and_reads_its_password(
     [rule] = made.find_resources("AWS::EC2::SecurityGroupIngress").values()
     assert rule["Properties"]["SourceSecurityGroupId"] == stack.resolve(tasks.security_group_id)
     assert rule["Properties"]["FromPort"] == stack.resolve(database.port)
+    [way_out] = made.find_resources("AWS::EC2::SecurityGroupEgress").values()
+    assert way_out["Properties"]["GroupId"] == stack.resolve(tasks.security_group_id)
     [definition] = made.find_resources("AWS::ECS::TaskDefinition").values()
     [container] = definition["Properties"]["ContainerDefinitions"]
     assert {variable["Name"]: variable["Value"] for variable in container["Environment"]} == {

@@ -119,7 +119,10 @@ def test_the_library_s_database_is_deployed_used_and_destroyed(
     outputs = cloud.deploy("weather", made, CopyPort=attribute("Endpoint.Port", copy), **where)
     assert (outputs["Host"], outputs["Port"], outputs["CopyPort"]) == ("127.0.0.1", str(server.port), str(server.port))
     with log_in(cloud, outputs, "weather_db") as session:
+        session.execute("CREATE ROLE reader LOGIN")
+        session.execute("CREATE DATABASE more")
         session.execute("CREATE TABLE seen (day date)")
+        session.execute("GRANT SELECT ON seen TO reader")
         assert session.info.server_version // 10_000 == 18
     destroy(cloud, "weather")
     assert databases(server) == set()
@@ -152,6 +155,19 @@ def test_an_update_keeps_rows_and_password(cloud: CloudServer) -> None:
     with log_in(cloud, second, "small") as session:
         assert session.execute("SELECT one FROM kept").fetchall() == [(1,)]
     destroy(cloud, "updated")
+
+
+def test_a_rotation_changes_the_password_and_leaves_open_sessions_alone(cloud: CloudServer) -> None:
+    outputs = cloud.deploy("rotated", instance(), **WHERE)
+    secrets = cloud.client("secretsmanager")
+    with log_in(cloud, outputs, "small") as session:
+        before = session.info.password
+        secrets.rotate_secret(SecretId=outputs["Secret"])
+        session.execute("SELECT 1")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(session.info.dsn, password=before)
+    log_in(cloud, outputs, "small").close()
+    destroy(cloud, "rotated")
 
 
 def test_another_version_is_refused_and_another_name_is_another_database(cloud: CloudServer, server: Postgres) -> None:

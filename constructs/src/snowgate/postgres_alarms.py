@@ -15,7 +15,7 @@ _GIB = 1024**3
 def postgres_alarms(
     database: PostgresDatabase, storage_gib: int, connections: int, *, burstable: bool
 ) -> list[cloudwatch.Alarm]:
-    """Alarms for CPU, free storage, ``connections`` or more, and CPU credits if the type is ``burstable``."""
+    """Alarms for CPU, free storage, ``connections`` or more, credits if the type is ``burstable``, and the replica."""
     operator, missing = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
     found = [
         database.metric_cpu_utilization().create_alarm(
@@ -56,4 +56,14 @@ def postgres_alarms(
             treat_missing_data=missing.NOT_BREACHING,
         )
         found.append(credits)
+    if database.replica:
+        lag = database.metric_replica_lag().create_alarm(
+            database,
+            "ReplicaAlarm",
+            alarm_description="The replica is five minutes behind for a quarter of an hour, or it is silent",
+            threshold=300,
+            evaluation_periods=3,
+            treat_missing_data=missing.BREACHING,
+        )
+        found.append(lag)
     return found

@@ -39,7 +39,8 @@ class PostgresDatabase(Construct):
     snapshot, and with ``deletion_protection`` it is not deleted at all.
 
     It stands in private subnets if ``vpc`` has such, else in isolated or public ones, always without a public address.
-    ``alarms`` watch CPU, free storage, connections (from ``connections_alarm`` on) and, for burstable types, credits.
+    ``alarms`` watch CPU, free storage, connections (from ``connections_alarm`` on), the credits of a burstable type and
+    how far the replica is behind.
 
     Raises:
         ValueError: sizes, days or names that RDS does not take ("CreateDBInstance" in its API Reference).
@@ -187,6 +188,16 @@ class PostgresDatabase(Construct):
     def metric_database_connections(self) -> cloudwatch.Metric:
         """Open connections."""
         return self.metric("DatabaseConnections", statistic="Maximum")
+
+    def metric_replica_lag(self) -> cloudwatch.Metric:
+        """Seconds that the replica is behind.
+
+        Raises:
+            ValueError: there is no replica.
+        """
+        if self.replica is None:
+            raise ValueError(f"{self.node.path} has no replica; replica=True makes one.")
+        return self.replica.metric("ReplicaLag", statistic="Maximum", period=_FIVE_MINUTES)
 
     def _replica(
         self, vpc: ec2.IVpc, instance_type: ec2.InstanceType, encryption_key: kms.IKey | None

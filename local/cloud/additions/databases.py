@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from local.cloud.additions.patching import replaces_entry, require
+from local.cloud.additions.patching import replaces, replaces_entry, require
 
 RESOURCE = "AWS::RDS::DBInstance"
 # Kept and shown, but for the engine, the names and the protection, on which something depends here.
@@ -44,8 +44,9 @@ def apply() -> None:
     from ministack.services.cloudformation import provisioners
 
     require(rds, "_instances")
-    require(secretsmanager, "_create_secret", "_delete_secret")
+    require(secretsmanager, "_create_secret", "_delete_secret", "_put_secret_value", "_resolve")
     handlers = provisioners._RESOURCE_HANDLERS[RESOURCE]
+    _rotate_master_passwords(rds, secretsmanager)
 
     @replaces_entry(handlers, "create", "logical_id props stack_name", RESOURCE)
     def create(original: Any, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
@@ -78,10 +79,30 @@ def apply() -> None:
         if record.get("DeletionProtection"):
             raise ValueError("Cannot delete protected DB Instance, please disable deletion protection and try again.")
         if "MasterUserSecret" in record:
-            _drop_database(record["DBName"], record["MasterUsername"])
+            _drop_all_of(record["MasterUsername"])
             arn = record["MasterUserSecret"]["SecretArn"]
             secretsmanager._delete_secret({"SecretId": arn, "ForceDeleteWithoutRecovery": True})
         return original(physical_id, props)
+
+
+def _rotate_master_passwords(rds: Any, secretsmanager: Any) -> None:
+    """RotateSecret of a managed secret has RDS make a new password; sessions that are open stay open."""
+
+    @replaces(secretsmanager, "_rotate_secret", "data")
+    def rotate(original: Any, data: dict[str, Any]) -> Any:
+        _key, secret = secretsmanager._resolve(data.get("SecretId"))
+        arn = (secret or {}).get("ARN")
+        record = next(
+            (one for one in rds._instances.values() if arn and one.get("MasterUserSecret", {}).get("SecretArn") == arn),
+            None,
+        )
+        if record is None:
+            return original(data)
+        login = {"username": record["MasterUsername"], "password": secrets.token_urlsafe(24)}
+        change = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        with _connect() as session:
+            session.execute(change.format(sql.Identifier(login["username"]), sql.Literal(login["password"])))
+        return secretsmanager._put_secret_value({"SecretId": arn, "SecretString": json.dumps(login)})
 
 
 def _check(props: Mapping[str, Any]) -> None:
@@ -149,7 +170,14 @@ def _make_database(database: str, user: str, password: str, version: str) -> dic
         return {"Address": session.info.host, "Port": session.info.port}
 
 
-def _drop_database(database: str, user: str) -> None:
+def _drop_all_of(user: str) -> None:
+    """Drop what goes with an instance: its databases and users, those that its master user has made included."""
+    databases = "SELECT datname FROM pg_database JOIN pg_roles AS r ON r.oid = datdba WHERE r.rolname = ANY(%s)"
+    made = """SELECT made.rolname FROM pg_auth_members JOIN pg_roles AS made ON made.oid = roleid
+              JOIN pg_roles AS maker ON maker.oid = member WHERE maker.rolname = %s AND admin_option"""
     with _connect() as session:
-        session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
-        session.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(user)))
+        users = [user, *(name for (name,) in session.execute(made, (user,)))]
+        for (name,) in session.execute(databases, (users,)).fetchall():
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        for name in reversed(users):
+            session.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
