@@ -24,7 +24,7 @@ down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
 ##@ Check it
-.PHONY: test soak lint format snapshots bench
+.PHONY: test soak lint format snapshots semver reference bench
 test: setup lint ## all checks and all tests
 	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
@@ -46,6 +46,16 @@ snapshots: setup ## rewrite the templates' snapshots; read their diff before com
 
 bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json; SUITES="…" for some
 	$(BIN)/python -m bench $(SUITES)
+semver: setup ## say what part of the library's version must rise since the last release, by its snapshots
+	@$(BIN)/python -m tests.semver
+
+# The CDK starts its Node when it is imported, which pdoc forbids unless told.
+reference: setup ## write the library's API reference into build/reference
+	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat google --no-show-source --output-directory build/reference snowgate
+	@echo "build/reference/snowgate.html"
+
+bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json
+	$(BIN)/python -m bench
 
 ##@ Deploy it
 .PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
