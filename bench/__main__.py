@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bench import (
     claim_cost,
+    conflict_updater,
     demo,
     http_door,
     page,
@@ -34,6 +35,7 @@ def main() -> int:
         report_files,
         report_way,
         snowflake_deploy,
+        conflict_updater,
         demo,
     )
     results = [measurement.record() for suite in suites for measurement in suite.measure()]
