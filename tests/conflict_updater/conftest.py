@@ -19,7 +19,7 @@ def both(tmp_path_factory):
         made = World(running, server)
         made.set_up()
         yield made
-        made.administrator.close()
+        made.close()
 
 
 @pytest.fixture

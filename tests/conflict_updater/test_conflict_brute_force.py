@@ -70,6 +70,7 @@ def row(one, other, flag="U"):
 
 
 @pytest.mark.soak
+@pytest.mark.long
 @check
 @given(data=st.data())
 def test_when_each_change_is_seen_the_open_rows_are_all_overlapping_pairs_there_are(world, data):
@@ -103,12 +104,9 @@ def check_truth(world, shown, excluded, size):
 
 
 @pytest.mark.soak
+@pytest.mark.long
 @check
-@given(
-    data=st.data(),
-    asymmetric=st.booleans(),
-    cleanup=st.booleans(),
-)
+@given(data=st.data(), asymmetric=st.booleans(), cleanup=st.booleans())
 def test_a_run_does_to_any_record_what_its_settings_say(world, data, asymmetric, cleanup):
     """Visits may be old, far away or gone, and the record may be of others."""
     world.empty()

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,11 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from conflict_updater.conflict_maps import ConflictMaps
 from conflict_updater.settings import Settings
 from conflict_updater.stopping import Stop
-from conflict_updater.update import Outcome, run_update
+from conflict_updater.update import Outcome, Update
+from conflict_updater.visits import Visits
 from local.postgres import Postgres
 from snowgate.lambdas.snowflake_deployer.statements import split
 from tests.local.warehouse_server import Warehouse
@@ -67,6 +70,7 @@ class World:
 
     warehouse: Warehouse
     postgres: Postgres
+    _sessions: dict[tuple[tuple[str, str], ...], tuple[Settings, Visits]] = field(default_factory=dict)
 
     @cached_property
     def private_key(self) -> rsa.RSAPrivateKey:
@@ -162,11 +166,24 @@ class World:
 
     def settings(self, **changes: str) -> Settings:
         """The settings of a container with these variables, in small letters."""
-        return Settings(**{name.lower(): value for name, value in self.environment.items()} | changes)
+        given: dict[str, Any] = {name.lower(): value for name, value in self.environment.items()} | changes
+        return Settings(**given)
 
     def update(self, **changes: str) -> Outcome:
-        """Do a run in this process."""
-        return run_update(self.settings(**changes), Stop())
+        """Do a run in this process; the session of Snowflake is kept, for a login takes as long as all the rest."""
+        kept = tuple(sorted(changes.items()))
+        if kept not in self._sessions:
+            settings = self.settings(**changes)
+            self._sessions[kept] = settings, Visits(settings)
+        settings, visits = self._sessions[kept]
+        with closing(ConflictMaps(settings)) as maps:
+            return Update(settings, visits, maps, Stop()).run()
+
+    def close(self) -> None:
+        """End the sessions of Snowflake."""
+        for _, visits in self._sessions.values():
+            visits.close()
+        self.administrator.close()
 
     def run(self, **changes: str) -> subprocess.CompletedProcess[str]:
         """Do a run as the container does, a process of its own."""

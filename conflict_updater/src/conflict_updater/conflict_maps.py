@@ -66,14 +66,13 @@ FOUND = (
     "ConVisitEndTime",
 )
 # Only what is new or differs is written: a second run leaves every row, and its UpdatedDate, alone. A flag that is not
-# ours stays.
+# ours stays. The subquery is no join, for a join may read the whole table for each batch.
 UPSERT = """
 INSERT INTO {table} AS m ({columns})
 SELECT {columns} FROM found
-WHERE NOT EXISTS (
-    SELECT FROM {table} AS m
-    WHERE (m."VisitID", m."ConVisitID") = (found."VisitID", found."ConVisitID") AND m."StatusFlag" <> 'R'
-        AND ({kept}) IS NOT DISTINCT FROM ({given}))
+WHERE (
+    SELECT m."StatusFlag" <> 'R' AND ({kept}) IS NOT DISTINCT FROM ({given}) FROM {table} AS m
+    WHERE (m."VisitID", m."ConVisitID") = (found."VisitID", found."ConVisitID")) IS NOT TRUE
 ON CONFLICT ("VisitID", "ConVisitID") DO UPDATE SET
     ({values}) = ROW ({new}),
     "StatusFlag" = CASE m."StatusFlag" WHEN 'R' THEN 'U' ELSE m."StatusFlag" END,
