@@ -106,7 +106,7 @@ def test_a_source_without_files_is_an_error(database, tmp_path, folder, told):
 def test_a_database_that_is_not_there_is_told_without_its_password(stations, server):
     code, log = ingest(DATABASE_URL="postgresql://postgres:hunter2@127.0.0.1:1/postgres", DATABASE_SSLMODE="disable")
     assert code == 1
-    assert "127.0.0.1" in entry(log, "ingest.database_failed")["message"]
+    assert "127.0.0.1" in entry(log, "ingest.failed")["message"]
     assert entry(log, "metrics")["IngestionErrors"] == [1.0]
     assert "hunter2" not in str(log)
 
@@ -213,4 +213,14 @@ def test_a_session_that_is_ended_under_it_fails_the_run(database, stations, serv
             database.execute("SELECT pg_terminate_backend(%s)", row)
             code, log = running.result()
     assert code == 1
-    assert entry(log, "ingest.database_failed")["error"] == psycopg.errors.AdminShutdown.__name__
+    assert entry(log, "ingest.failed")["error"] == psycopg.errors.AdminShutdown.__name__
+
+
+def test_the_packages_of_the_image_are_enough_for_both_roles(database, stations, root):
+    """With the import line of the Dockerfile, by the environment that its lock file makes."""
+    (line,) = re.findall(r'^RUN \["python", "-c", "(import .*)"\]$', (root / "weather/Dockerfile").read_text(), re.M)
+    python = [root / ".venv-weather" / "bin" / "python"]
+    environment = os.environ | {"PYTHONPATH": str(root / "weather" / "src")}
+    subprocess.run([*python, "-c", line], env=environment, check=True)
+    subprocess.run([*python, "-m", "weather_warehouse", "ingest"], env=environment, check=True)
+    assert database.execute(ROWS).fetchall() == read_independently(stations)

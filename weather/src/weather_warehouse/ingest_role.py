@@ -1,12 +1,11 @@
-"""Runs a role with the settings that it needs, and turns what goes wrong into an exit code."""
+"""Puts an ingestion together from the environment, runs it, and tells what it did."""
 
 from __future__ import annotations
 
 import datetime
 import os
-import sys
 import time
-from typing import Any, Literal
+from typing import Any
 
 import boto3
 import psycopg
@@ -14,27 +13,14 @@ from botocore.config import Config
 
 from weather_warehouse import log, metrics
 from weather_warehouse.ingestion import Tally, ingest
-from weather_warehouse.settings import IngestSettings, SettingsError, WebSettings, load
+from weather_warehouse.settings import IngestSettings, SettingsError
 from weather_warehouse.sources import Bucket, Folder, Source
 
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60)
 
 
-def run_role(role: Literal["web", "ingest"], source: str | None = None, run_id: str | None = None) -> int:
-    """Run a role to its end; returns 0, or 1 if something is wrong."""
-    try:
-        if role == "ingest":
-            return _run_ingest(load(IngestSettings, ingest_run_id=run_id), source)
-        from weather_warehouse.web.server import run_web  # an ingestion needs no web server in its memory
-
-        run_web(load(WebSettings))
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _run_ingest(settings: IngestSettings, kind: str | None) -> int:
+def run_ingest(settings: IngestSettings, kind: str | None) -> int:
+    """Ingest from the `kind` of source, folder or s3; returns 0, or 1 if any file or the database failed."""
     source = _source(settings, kind or ("s3" if settings.weather_bucket else "folder"))
     run_id = settings.ingest_run_id or f"manual-{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
     log.start(settings.log_level)
@@ -43,9 +29,9 @@ def _run_ingest(settings: IngestSettings, kind: str | None) -> int:
     try:
         with psycopg.connect(settings.conninfo, autocommit=True) as connection:
             ingest(connection, source, run_id, tally)
-    except psycopg.Error as error:
+    except Exception as error:  # noqa: BLE001 - the last line of a container: one event, and the metric counts it
         tally.failed += 1
-        log.error("ingest.database_failed", error)
+        log.error("ingest.failed", error)
     metrics.enter(settings.environment, records_ingested=tally.written, ingestion_errors=tally.failed)
     log.info("ingest.finished", run_id=run_id, **_summary(tally), seconds=round(time.monotonic() - begun, 3))
     return 1 if tally.failed else 0
