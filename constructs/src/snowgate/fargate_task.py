@@ -33,7 +33,7 @@ class FargateTask(Construct):
         construct_id: str,
         *,
         image: ecs.ContainerImage,
-        command: Sequence[str],
+        command: Sequence[str] | None = None,
         size: FargateSize = FargateSize.SMALL,
         architecture: Architecture = Architecture.ARM64,
         environment: Mapping[str, str] | None = None,
@@ -65,7 +65,7 @@ class FargateTask(Construct):
         self.container = self.definition.add_container(
             "Container",
             image=image,
-            command=list(command),
+            command=list(command) if command else None,
             environment=dict(environment or {}),
             secrets=dict(secrets or {}),
             health_check=_health_check(health_check) if health_check else None,
