@@ -6,6 +6,7 @@ from snowgate.alarm_topic import AlarmTopic
 from snowgate.architecture import Architecture
 from snowgate.batch_job import BatchJob
 from snowgate.cache import Cache
+from snowgate.deployment import Deployment
 from snowgate.download_links import DownloadLinks
 from snowgate.fargate_size import FargateSize
 from snowgate.image_repository import ImageRepository
@@ -19,6 +20,7 @@ from snowgate.scale_to_zero_worker import ScaleToZeroWorker
 from snowgate.scheduled_function import ScheduledFunction
 from snowgate.service_image import ServiceImage
 from snowgate.service_monitoring import ServiceMonitoring
+from snowgate.service_scaling import ScheduledTasks, ServiceScaling
 from snowgate.service_token import ServiceToken
 from snowgate.sidecar import Sidecar
 from snowgate.snowflake_api_integration import SnowflakeApiIntegration
@@ -26,6 +28,7 @@ from snowgate.snowflake_deployer import SnowflakeDeployer, WorkloadIdentity
 from snowgate.snowflake_login import SnowflakeLogin
 from snowgate.snowflake_scripts import SnowflakeScripts
 from snowgate.wake_api import WakeApi
+from snowgate.web_acl import WebAcl
 from snowgate.web_api import WebApi
 from snowgate.web_service import WebService
 
@@ -36,6 +39,7 @@ __all__ = [
     "Architecture",
     "BatchJob",
     "Cache",
+    "Deployment",
     "DownloadLinks",
     "FargateSize",
     "ImageRepository",
@@ -48,8 +52,10 @@ __all__ = [
     "ReportBucket",
     "ScaleToZeroWorker",
     "ScheduledFunction",
+    "ScheduledTasks",
     "ServiceImage",
     "ServiceMonitoring",
+    "ServiceScaling",
     "ServiceToken",
     "Sidecar",
     "SnowflakeApiIntegration",
@@ -57,6 +63,7 @@ __all__ = [
     "SnowflakeLogin",
     "SnowflakeScripts",
     "WakeApi",
+    "WebAcl",
     "WebApi",
     "WebService",
     "WorkloadIdentity",

@@ -1,0 +1,58 @@
+"""What a WebService refuses."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from snowgate.deployment import Deployment
+from snowgate.fargate_task import LONGEST_STOP
+from snowgate.service_scaling import ServiceScaling
+
+
+def check_entrance(service: Construct, *, public: bool, tls: bool, behind_edge: bool, waf: bool) -> None:
+    """Refuse plain HTTP on the internet, a firewall in the wrong place, and a region that nobody knows.
+
+    Raises:
+        ValueError: says which, and what to give instead.
+    """
+    path = service.node.path
+    if public and not tls:
+        raise ValueError(
+            f"{path} would speak plain HTTP to the internet. Give a certificate, or a domain with its hosted_zone to "
+            "make one for, or leave public out: the load balancer is then internal."
+        )
+    if waf and behind_edge:
+        raise ValueError(
+            f"{path} is behind an edge: its WAF would see CloudFront's addresses and none of the callers'. Leave waf "
+            "out here; the Edge has its own."
+        )
+    if cdk.Token.is_unresolved(cdk.Stack.of(service).region):
+        raise ValueError(
+            f"{path} is in a stack without a region, but access logs need to know it. Give the stack an "
+            'environment, as in env=cdk.Environment(account="111122223333", region="eu-west-1").'
+        )
+
+
+def check_tasks(
+    service: Construct, *, deployment: Deployment, scaling: ServiceScaling | None, min_tasks: int, drain: cdk.Duration
+) -> None:
+    """Refuse a drain, a number of tasks or a scaling that ECS does not bear.
+
+    Raises:
+        ValueError: says which, and what is allowed.
+    """
+    path = service.node.path
+    if not cdk.Token.is_unresolved(min_tasks) and min_tasks < 1:
+        raise ValueError(f"{path}: min_tasks is {min_tasks}; the least is 1. ScaleToZeroWorker is what sleeps.")
+    if drain.to_seconds() not in range(1, int(LONGEST_STOP.to_seconds()) + 1):
+        raise ValueError(
+            f"{path}: stop_timeout is {drain.to_human_string()}; Fargate allows 1 to 120 seconds, nearest is "
+            f"{1 if drain.to_seconds() < 1 else 120} seconds."
+        )
+    if scaling and scaling.requests_per_task and deployment.shifts_traffic:
+        # "Service auto scaling and deployments" in the Amazon ECS Developer Guide.
+        raise ValueError(
+            f"{path}: requests_per_task counts one target group, and a {deployment.strategy.name} deployment has two. "
+            "Scale on cpu_percent or memory_percent, or take Deployment.ROLLING."
+        )
