@@ -46,6 +46,7 @@ snapshots: setup ## rewrite the templates' snapshots; read their diff before com
 
 bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json; SUITES="…" for some
 	$(BIN)/python -m bench $(SUITES)
+
 semver: setup ## say what part of the library's version must rise since the last release, by its snapshots
 	@$(BIN)/python -m tests.semver
 
@@ -53,9 +54,6 @@ semver: setup ## say what part of the library's version must rise since the last
 reference: setup ## write the library's API reference into build/reference
 	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat google --no-show-source --output-directory build/reference snowgate
 	@echo "build/reference/snowgate.html"
-
-bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json
-	$(BIN)/python -m bench
 
 ##@ Deploy it
 .PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff

@@ -13,10 +13,12 @@ from constructs import Construct
 from snowgate import (
     BatchJob,
     Cache,
+   
     PostgresDatabase,
     ReportBucket,
     ServiceImage,
     ServiceMonitoring,
+    ServiceScaling,
     WebService,
 )
 from stacks.environment import Environment
@@ -131,6 +133,7 @@ class WeatherWarehouseStack(cdk.Stack):
             architecture=self._environment.built_for,
             cluster=self.ingestion.cluster,
             min_tasks=table.min_tasks,
+            scaling=ServiceScaling(max_tasks=table.max_tasks),
             access_logs=self.files.access_logs,
             deletion_protection=self._environment.removal == "retain",
             removal_policy=removal_policy(self._environment),

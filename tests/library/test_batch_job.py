@@ -24,11 +24,6 @@ Match = assertions.Match
 Make = Callable[..., BatchJob]
 NIGHTLY = scheduler.ScheduleExpression.cron(hour="2", minute="0", time_zone=cdk.TimeZone.EUROPE_ZURICH)
 
-import aws_cdk as cdk
-from aws_cdk import aws_scheduler as scheduler
-
-from snowgate import BatchJob
-
 
 @pytest.fixture
 def make(stack: cdk.Stack, vpc: ec2.IVpc, image: ecs.ContainerImage) -> Make:
