@@ -73,7 +73,7 @@ class ConflictUpdaterStack(cdk.Stack):
         self.job.security_group.add_egress_rule(ec2.Peer.ipv4(table.postgres_cidr), postgres_port, "PostgreSQL")
 
         monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
-        monitoring.watch_job(self.job.state_machine, "Conflict updater")
+        monitoring.watch_job(self.job, "Conflict updater")
 
         cdk.CfnOutput(self, "StateMachineArn", value=self.job.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "LogGroupName", value=self.job.log_group.log_group_name)

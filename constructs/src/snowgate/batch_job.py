@@ -19,13 +19,14 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from snowgate import job_states
+from snowgate.alarm_actions import send_alarms
 from snowgate.architecture import Architecture
 from snowgate.fargate_cluster import FargateCluster, TaskPlacement, open_way_out
 from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import LONGEST_STOP, FargateTask
 from snowgate.job_role import JobRole
 from snowgate.run_lock import RunLock
-from snowgate.scheduled_call import SCHEDULED_TIME, ScheduledCall, notify
+from snowgate.scheduled_call import SCHEDULED_TIME, ScheduledCall
 
 
 class BatchJob(Construct):
@@ -137,7 +138,7 @@ class BatchJob(Construct):
 
         self.dead_letter_queue: sqs.IQueue | None = None
         self.alarms = self._alarms()
-        notify(self.alarms, alarm_topic)
+        send_alarms(self.alarms, alarm_topic)
         if schedule:
             call = self._on_schedule(schedule, alarm_topic, removal_policy)
             self.dead_letter_queue = call.dead_letter_queue

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
@@ -14,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.alarm_actions import send_alarms
 
 # The text that the scheduler replaces by the time for which a call was meant, in UTC ("Adding context attributes" in
 # the EventBridge Scheduler User Guide).
@@ -75,13 +75,6 @@ class ScheduledCall(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=f"{description}: a scheduled call was not delivered and lies in the dead-letter queue",
         )
-        notify([self.alarm], alarm_topic)
+        send_alarms([self.alarm], alarm_topic)
 
         acknowledge(self.dead_letter_queue, {"SQS3": "It is the dead-letter queue of a schedule."})
-
-
-def notify(alarms: list[cloudwatch.Alarm], topic: sns.ITopic | None) -> None:
-    """Send alarms to a topic, if there is one."""
-    if topic:
-        for alarm in alarms:
-            alarm.add_alarm_action(actions.SnsAction(topic))

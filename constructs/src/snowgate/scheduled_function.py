@@ -15,7 +15,8 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge_pattern
-from snowgate.scheduled_call import SCHEDULED_TIME, ScheduledCall, notify
+from snowgate.alarm_actions import send_alarms
+from snowgate.scheduled_call import SCHEDULED_TIME, ScheduledCall
 
 MOST_RETRIES = 185  # "RetryPolicy" in the EventBridge Scheduler API Reference
 
@@ -85,7 +86,7 @@ class ScheduledFunction(Construct):
             alarm_description=f"The function of {self.node.path} failed",
         )
         self.alarms = [failed, call.alarm]
-        notify([failed], alarm_topic)
+        send_alarms([failed], alarm_topic)
 
         acknowledge_pattern(call.role, f"{function.function_arn}:*", "The function itself: its versions and aliases.")
 

@@ -10,31 +10,28 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from snowgate.agent_service import AgentService
 from snowgate.alarm_actions import send_alarms
 from snowgate.alarm_topic import AlarmTopic
+from snowgate.batch_job import BatchJob
 from snowgate.monthly_budget import MonthlyBudget
+from snowgate.postgres_database import PostgresDatabase
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
 from snowgate.web_service import WebService
 
 _QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
-_SILENT = cloudwatch.TreatMissingData.BREACHING
-_Metric = (
-    cloudwatch.Metric | cloudwatch.MathExpression | monitoring.CustomMetricWithAlarm | monitoring.CustomMetricSearch
-)
+_Metric = cloudwatch.Metric | cloudwatch.MathExpression
 
 
 class ServiceMonitoring(Construct):
     """A dashboard of what is watched, and alarms that go to ``topic``, which is made if it is not given.
 
-    Each ``watch_…`` adds a section of widgets, and alarms where there is a bound that is wrong for everybody; alarms
-    that a construct brings itself go to the topic too, so give such a construct no topic of its own. ``emails`` get
+    Each ``watch_…`` adds a section of widgets. The alarms that this library's constructs bring themselves go to the
+    topic, so give such a construct no topic of its own; a function has none, and gets them here. ``emails`` get
     what the topic gets. ``monthly_budget_usd`` is for the whole account (None: no budget). A topic that is given has to
     let CloudWatch, and AWS Budgets, publish.
 
@@ -113,58 +110,33 @@ class ServiceMonitoring(Construct):
         self._section(title, {"Tasks": tasks, "Load": _load(agent.service)})
         self.add_alarms(agent.alarms)
 
-    def watch_web(self, web: WebService, title: str = "Web", *, errors: int = 10) -> None:
-        """Add requests, errors, latency and tasks of a web service.
-
-        Alarms: more than ``errors`` answers of 5xx in five minutes, twice in a row, from tasks or load balancer; no
-        healthy task, where silence counts as none.
-        """
-        balancer, healthy = web.load_balancer.metrics, web.target_group.metrics
-        faults = cloudwatch.MathExpression(
-            expression="FILL(tasks, 0) + FILL(balancer, 0)",
-            using_metrics={
-                "tasks": balancer.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT),
-                "balancer": balancer.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT),
-            },
-            label="5xx",
-        )
-        above = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-        below = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+    def watch_web(self, web: WebService, title: str = "Web") -> None:
+        """Add requests, errors, latency and tasks of a web service; its alarms go to the topic."""
+        balancer, target = web.load_balancer.metrics, elbv2.HttpCodeTarget
         self._section(
             title,
             {
                 "Requests": [
                     balancer.request_count(),
-                    balancer.http_code_target(elbv2.HttpCodeTarget.TARGET_2XX_COUNT),
-                    balancer.http_code_target(elbv2.HttpCodeTarget.TARGET_4XX_COUNT),
+                    balancer.http_code_target(target.TARGET_2XX_COUNT),
+                    balancer.http_code_target(target.TARGET_4XX_COUNT),
                 ],
-                "Errors": [self._alarmed("5xx", faults, above, errors, periods=2, missing=_QUIET)],
+                "Errors": [
+                    balancer.http_code_target(target.TARGET_5XX_COUNT),
+                    balancer.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT),
+                ],
                 "Latency": [balancer.target_response_time(statistic=statistic) for statistic in ("p50", "p95")],
-                "Tasks": [
-                    self._alarmed(
-                        "healthy tasks",
-                        healthy.healthy_host_count(statistic="Maximum"),
-                        below,
-                        1,
-                        periods=2,
-                        missing=_SILENT,
-                    )
-                ],
+                "Tasks": [web.target_group.metrics.healthy_host_count(statistic="Maximum")],
                 "Load": _load(web.service),
             },
         )
+        self.add_alarms(web.alarms)
 
-    def watch_job(self, state_machine: sfn.IStateMachine, title: str = "Job") -> None:
-        """Add the runs of a batch job; alarms: one that failed, timed out or was aborted."""
+    def watch_job(self, job: BatchJob, title: str = "Job") -> None:
+        """Add the runs of a job; its alarms go to the topic."""
         self._heading(title)
-        failures = monitoring.ErrorCountThreshold(max_error_count=0, treat_missing_data_override=_QUIET)
-        self.facade.monitor_step_function(
-            state_machine=state_machine,
-            alarm_friendly_name=_plain(title),
-            add_failed_execution_count_alarm={"Warning": failures},
-            add_timed_out_execution_count_alarm={"Warning": failures},
-            add_aborted_execution_count_alarm={"Warning": failures},
-        )
+        self.facade.monitor_step_function(state_machine=job.state_machine, alarm_friendly_name=_plain(title))
+        self.add_alarms(job.alarms)
 
     def watch_function(self, function: lambda_.IFunction, title: str = "Function") -> None:
         """Add calls, errors and duration of a Lambda function; alarms: any error, any throttled call."""
@@ -177,23 +149,11 @@ class ServiceMonitoring(Construct):
             add_throttles_count_alarm={"Warning": none},
         )
 
-    def watch_database(
-        self, instance: rds.IDatabaseInstance, title: str = "Database", *, free_storage_gib: int = 2
-    ) -> None:
-        """Add connections, CPU and storage; alarms: CPU above 80 %, less than ``free_storage_gib`` GiB, silence."""
+    def watch_database(self, database: PostgresDatabase, title: str = "Database") -> None:
+        """Add connections, CPU and storage of a database; its alarms go to the topic."""
         self._heading(title)
-        cpu = monitoring.UsageThreshold(
-            max_usage_percent=80, evaluation_periods=3, datapoints_to_alarm=3, treat_missing_data_override=_SILENT
-        )
-        storage = monitoring.MinUsageCountThreshold(
-            min_count=free_storage_gib * 1024**3, treat_missing_data_override=_SILENT
-        )
-        self.facade.monitor_rds_instance(
-            instance=instance,
-            alarm_friendly_name=_plain(title),
-            add_cpu_usage_alarm={"Warning": cpu},
-            add_free_storage_space_alarm={"Warning": storage},
-        )
+        self.facade.monitor_rds_instance(instance=database.instance, alarm_friendly_name=_plain(title))
+        self.add_alarms(database.alarms)
 
     def watch_bucket(self, bucket: s3.IBucket, title: str = "Bucket") -> None:
         """Add size and number of objects, which S3 counts once a day."""
@@ -245,27 +205,6 @@ class ServiceMonitoring(Construct):
             metric_groups=[
                 monitoring.CustomMetricGroup(title=name, metrics=list(metrics)) for name, metrics in graphs.items()
             ],
-        )
-
-    def _alarmed(
-        self,
-        name: str,
-        metric: cloudwatch.Metric | cloudwatch.MathExpression,
-        operator: cloudwatch.ComparisonOperator,
-        threshold: int,
-        *,
-        periods: int,
-        missing: cloudwatch.TreatMissingData,
-    ) -> monitoring.CustomMetricWithAlarm:
-        bound = monitoring.CustomThreshold(
-            comparison_operator=operator,
-            threshold=threshold,
-            evaluation_periods=periods,
-            datapoints_to_alarm=periods,
-            treat_missing_data_override=missing,
-        )
-        return monitoring.CustomMetricWithAlarm(
-            alarm_friendly_name=_plain(name), metric=metric, add_alarm={"Warning": bound}
         )
 
 
