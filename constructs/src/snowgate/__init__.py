@@ -3,6 +3,7 @@
 from snowgate.architecture import Architecture
 from snowgate.deployment import Deployment
 from snowgate.download_links import DownloadLinks
+from snowgate.edge import Edge
 from snowgate.fargate_size import FargateSize
 from snowgate.network import Network
 from snowgate.network_mode import NetworkMode
@@ -24,6 +25,7 @@ __all__ = [
     "Architecture",
     "Deployment",
     "DownloadLinks",
+    "Edge",
     "FargateSize",
     "Network",
     "NetworkMode",
