@@ -155,6 +155,7 @@ def test_the_rotation_may_change_this_rule_this_distribution_and_this_secret(
         found for name, found in template.find_resources("AWS::IAM::Policy").items() if name.startswith("EdgeOrigin")
     ]
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert {"Action": "wafv2:GetWebACL", "Effect": "Allow", "Resource": WEB_ACL} in statements
     everywhere = [statement["Action"] for statement in statements if statement["Resource"] == "*"]
     assert everywhere == ["secretsmanager:GetRandomPassword"]
 

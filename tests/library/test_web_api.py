@@ -84,3 +84,12 @@ def test_a_service_that_needs_none_is_refused(
 
     with pytest.raises(ValueError, match=says):
         WebApi(stack, "WebApi", vpc=vpc, service=service)
+
+
+def test_a_service_that_lets_in_an_edge_alone_is_refused(
+    stack: cdk.Stack, vpc: ec2.IVpc, image: ecs.ContainerImage
+) -> None:
+    service = WebService(stack, "Web", vpc=vpc, image=image, behind_edge=True)
+
+    with pytest.raises(ValueError, match="lets in an Edge alone"):
+        WebApi(stack, "WebApi", vpc=vpc, service=service)

@@ -107,6 +107,8 @@ class Edge(Construct):
                 secret=service.origin_verify.secret,
                 rule=service.production_rule,
                 distribution=self.distribution,
+                log_bucket=self.access_logs,
+                web_acl_arn=web_acl_arn,
                 every=rotate_every or cdk.Duration.days(30),
                 log_retention=log_retention,
                 removal_policy=removal_policy,

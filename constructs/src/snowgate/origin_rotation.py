@@ -10,6 +10,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
@@ -39,6 +40,8 @@ class OriginRotation(Construct):
         secret: secretsmanager.ISecret,
         rule: elbv2.ApplicationListenerRule,
         distribution: cloudfront.Distribution,
+        log_bucket: s3.IBucket,
+        web_acl_arn: str | None,
         every: cdk.Duration,
         python: str = "3.13",
         architecture: Architecture = Architecture.ARM64,
@@ -74,6 +77,10 @@ class OriginRotation(Construct):
                 ["cloudfront:GetDistribution", "cloudfront:GetDistributionConfig", "cloudfront:UpdateDistribution"],
                 distribution.distribution_arn,
             ),
+            # CloudFront asks these of whoever updates a distribution that has logs and a web ACL, changed or not
+            # ("CloudFront API permissions" in its Developer Guide).
+            (["s3:GetBucketAcl", "s3:PutBucketAcl"], log_bucket.bucket_arn),
+            *([(["wafv2:GetWebACL"], web_acl_arn)] if web_acl_arn else []),
         ):
             made.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
         secret.add_rotation_schedule(
