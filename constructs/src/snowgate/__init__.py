@@ -8,6 +8,7 @@ from snowgate.batch_job import BatchJob
 from snowgate.cache import Cache
 from snowgate.deployment import Deployment
 from snowgate.download_links import DownloadLinks
+from snowgate.edge import Edge
 from snowgate.fargate_size import FargateSize
 from snowgate.image_repository import ImageRepository
 from snowgate.manual_secret import ManualSecret
@@ -41,6 +42,7 @@ __all__ = [
     "Cache",
     "Deployment",
     "DownloadLinks",
+    "Edge",
     "FargateSize",
     "ImageRepository",
     "ManualSecret",

@@ -12,7 +12,8 @@ from snowgate.acknowledgements import acknowledge
 class AccessLogBucket(Construct):
     """A bucket for access logs: encrypted with S3's own keys (a load balancer can write to no other), TLS only.
 
-    ``keep`` is how long a log stays.
+    ``keep`` is how long a log stays. ``for_cloudfront`` lets CloudFront give its files to the bucket's owner by ACL,
+    the only way it has ("Standard logging (legacy)" in its Developer Guide).
     """
 
     def __init__(
@@ -21,6 +22,7 @@ class AccessLogBucket(Construct):
         construct_id: str,
         *,
         keep: cdk.Duration | None = None,
+        for_cloudfront: bool = False,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -31,6 +33,7 @@ class AccessLogBucket(Construct):
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED if for_cloudfront else None,
             lifecycle_rules=[s3.LifecycleRule(expiration=keep or cdk.Duration.days(90))],
             removal_policy=removal_policy,
             auto_delete_objects=removal_policy is cdk.RemovalPolicy.DESTROY,

@@ -24,7 +24,8 @@ class WebApi(Construct):
     takes longer than 30 seconds.
 
     Raises:
-        ValueError: the service's load balancer is public, so callers reach it already, or speaks TLS itself.
+        ValueError: the service's load balancer is public, so callers reach it already, speaks TLS itself, or lets in an
+            Edge alone.
     """
 
     def __init__(
@@ -40,6 +41,11 @@ class WebApi(Construct):
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
+        if service.is_behind_edge:
+            raise ValueError(
+                f"{self.node.path}: {service.node.path} lets in an Edge alone. Leave behind_edge out of the WebService, "
+                "or leave the WebApi out."
+            )
         if service.is_public or service.is_tls:
             raise ValueError(
                 f"{self.node.path}: the load balancer of {service.node.path} "

@@ -147,7 +147,7 @@ class WebService(Construct):
             two=deployment.shifts_traffic,
             only_if=[self.origin_verify.condition] if self.origin_verify else [],
         )
-        self.target_group = targets.production
+        self.target_group, self.production_rule = targets.production, targets.rule
         alarms = WebServiceAlarms(
             self, "Alarms", load_balancer=self.load_balancer, target_groups=targets.groups, latency=latency
         )

@@ -1,0 +1,1 @@
+"""The Lambda function that exchanges the secret between CloudFront and a load balancer."""
