@@ -87,7 +87,7 @@ def test_reports_are_copied_by_a_role_that_can_do_nothing_else(stack: cdk.Stack,
     reports = ReportBucket(stack, "Reports", copy_to=elsewhere)
     made = template()
     rule = {
-        "Destination": Match.object_like({"Bucket": "arn:aws:s3:::reports-elsewhere"}),
+        "Destination": {"Bucket": "arn:aws:s3:::reports-elsewhere", "Metrics": {"Status": "Enabled"}},
         "DeleteMarkerReplication": {"Status": "Disabled"},
         "Filter": {"Prefix": "reports/"},
         "Status": "Enabled",

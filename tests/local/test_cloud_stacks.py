@@ -6,11 +6,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import assertions
+from aws_cdk import aws_s3 as s3
 from botocore.exceptions import ClientError
 from cloud_server import REGION, CloudServer, StackFailed, cloud_server
 
 from local.cloud.accounts import OPERATOR
+from snowgate import ReportBucket
 
 # Answers as the property Answer says, and writes down what it was asked.
 PROBE = """
@@ -137,6 +141,34 @@ def test_a_bucket_keeps_its_tags_and_a_secret_is_its_arn(cloud: CloudServer) -> 
     assert cloud.client("s3").get_bucket_tagging(Bucket=outputs["Bucket"])["TagSet"] == tags
     secret = cloud.client("secretsmanager").get_secret_value(SecretId=outputs["Secret"])
     assert (secret["ARN"], secret["SecretString"]) == (outputs["Secret"], "s")
+
+
+def test_reports_are_copied_with_the_rule_that_the_library_writes(cloud: CloudServer) -> None:
+    stack = cdk.Stack(cdk.App(analytics_reporting=False), "Stack")
+    elsewhere = s3.Bucket(stack, "Elsewhere", versioned=True)
+    reports = ReportBucket(stack, "Reports", copy_to=elsewhere)
+    names = {name: stack.resolve(bucket.bucket_name) for name, bucket in (("To", elsewhere), ("From", reports.bucket))}
+    made = assertions.Template.from_stack(stack).to_json()["Resources"]
+    outputs, client = cloud.deploy("copied", made, **names), cloud.client("s3")
+    for key in ("reports/1.csv", "other/2.csv"):
+        client.put_object(Bucket=outputs["From"], Key=key, Body=b"1")
+    assert [found["Key"] for found in client.list_objects_v2(Bucket=outputs["To"])["Contents"]] == ["reports/1.csv"]
+
+
+def test_a_rule_of_replication_that_s3_refuses_fails_its_stack(cloud: CloudServer) -> None:
+    target = {"Type": "AWS::S3::Bucket", "Properties": {"VersioningConfiguration": {"Status": "Enabled"}}}
+    metrics = {"Status": "Enabled", "EventThreshold": {"Minutes": 15}}
+    rule = {
+        "Status": "Enabled",
+        "Priority": 0,
+        "Filter": {"Prefix": ""},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": {"Fn::GetAtt": ["To", "Arn"]}, "Metrics": metrics},
+    }
+    role = f"arn:aws:iam::{OPERATOR.account_id}:role/copies"
+    source = target["Properties"] | {"ReplicationConfiguration": {"Role": role, "Rules": [rule]}}
+    with pytest.raises(StackFailed, match="Metrics cannot contain an event threshold when ReplicationTime is not"):
+        cloud.deploy("not-copied", {"To": target, "From": {"Type": "AWS::S3::Bucket", "Properties": source}})
 
 
 def test_a_generated_secret_honours_every_option(cloud: CloudServer) -> None:
