@@ -7,9 +7,9 @@ import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from stacks.environment_table import IMAGE, ImageUri, SizedTable, Table
+from stacks.environment_table import IMAGE, Fault, ImageUri, SizedTable, Table, refuse
 
 # "Amazon RDS DB instance classes": what PostgreSQL is offered on that runs on Graviton.
 _CLASS = r"^db\.(t4g|m[6-9]g|m[7-9]gd?|r[6-9]g|r[7-9]gd?)\.[a-z0-9]+$"
@@ -68,6 +68,39 @@ class DatabaseTable(Table):
     ssl_mode: SslMode = "require"
 
 
+class EdgeTable(Table):
+    """CloudFront before the API; without this table callers come from the network alone."""
+
+    domain: str | None = Field(
+        default=None,
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$",
+        description='a host name, as in "weather.example.com"; left out, CloudFront\'s own is used',
+    )
+    certificate_arn: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:acm:us-east-1:[0-9]{12}:certificate/.+$",
+        description="the ARN of a certificate for the domain, in us-east-1, where CloudFront looks for it",
+    )
+    hosted_zone_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z0-9]+$",
+        description="the id of the Route 53 zone that is to lead the domain to CloudFront",
+    )
+    web_acl_arn: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:wafv2:us-east-1:[0-9]{12}:global/webacl/.+$",
+        description="the ARN of a firewall of scope CLOUDFRONT; left out, one is made where the region is us-east-1",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_certificate(self) -> EdgeTable:
+        if (self.domain is None) != (self.certificate_arn is None):
+            refuse(self, [Fault("domain", "domain and certificate_arn go together")])
+        if self.hosted_zone_id and not self.domain:
+            refuse(self, [Fault("hosted_zone_id", "it is for a domain")])
+        return self
+
+
 class WeatherWarehouseTable(SizedTable):
     """The weather warehouse: a database, an ingestion each day, and an API before it."""
 
@@ -76,7 +109,7 @@ class WeatherWarehouseTable(SizedTable):
     max_tasks: int = Field(default=4, ge=1, le=1000, description="1 to 1000 tasks, not fewer than min_tasks")
     ingest_schedule: Schedule = "cron(0 2 * * ? *)"
     ingest_timezone: TimeZone = "UTC"
-    edge: bool = Field(default=True, description="true (CloudFront in front of the load balancer) or false")
+    edge: EdgeTable | None = None
     cache: bool = Field(default=False, description="true (Valkey, for the API to use) or false")
     database: DatabaseTable = DatabaseTable()
 

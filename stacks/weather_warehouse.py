@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -13,6 +15,7 @@ from constructs import Construct
 from snowgate import (
     BatchJob,
     Cache,
+    Edge,
     PostgresDatabase,
     ReportBucket,
     ServiceImage,
@@ -21,7 +24,7 @@ from snowgate import (
     WebService,
 )
 from stacks.environment import Environment
-from stacks.environment_systems import WeatherWarehouseTable
+from stacks.environment_systems import EdgeTable, WeatherWarehouseTable
 from stacks.removal import removal_policy
 
 _SOURCE = Path(__file__).parents[1] / "weather"
@@ -56,6 +59,8 @@ class WeatherWarehouseStack(cdk.Stack):
         self.ingestion = self._ingestion()
         self.api = self._api()
         url = self.api.url
+        if table.edge:
+            url = self._edge(table.edge).url
         if table.cache:
             cache = Cache(self, "Cache", vpc=vpc, removal_policy=removal_policy(environment))
             cache.allow_from(self.api.service)
@@ -132,6 +137,7 @@ class WeatherWarehouseStack(cdk.Stack):
             architecture=self._environment.built_for,
             cluster=self.ingestion.cluster,
             min_tasks=table.min_tasks,
+            behind_edge=table.edge is not None,
             scaling=ServiceScaling(max_tasks=table.max_tasks),
             access_logs=self.files.access_logs,
             deletion_protection=self._environment.removal == "retain",
@@ -139,6 +145,26 @@ class WeatherWarehouseStack(cdk.Stack):
         )
         self.database.allow_from(api.service)
         return api
+
+    def _edge(self, table: EdgeTable) -> Edge:
+        certificate = zone = None
+        if table.certificate_arn:
+            certificate = acm.Certificate.from_certificate_arn(self, "Certificate", table.certificate_arn)
+        if table.hosted_zone_id and table.domain:
+            zone = route53.HostedZone.from_hosted_zone_attributes(
+                self, "Zone", hosted_zone_id=table.hosted_zone_id, zone_name=table.domain.partition(".")[2]
+            )
+        return Edge(
+            self,
+            "Edge",
+            service=self.api,
+            domain=table.domain,
+            certificate=certificate,
+            hosted_zone=zone,
+            web_acl_arn=table.web_acl_arn,
+            waf=table.web_acl_arn is not None or self._environment.region == "us-east-1",
+            removal_policy=removal_policy(self._environment),
+        )
 
     def _settings(self) -> dict[str, str]:
         """Where both find the database."""

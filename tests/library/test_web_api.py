@@ -96,6 +96,8 @@ def test_requests_refusals_failures_and_latency_are_metrics_of_this_api(api: Web
     ]
     for metric in found:
         assert stack.resolve(metric.dimensions) == {"ApiId": stack.resolve(api.api.http_api_id)}
+
+
 def test_a_service_that_lets_in_an_edge_alone_is_refused(
     stack: cdk.Stack, vpc: ec2.IVpc, image: ecs.ContainerImage
 ) -> None:
