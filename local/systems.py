@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 
 STATIONS = ROOT / "weather" / "wx_data"
 CARE, CARE_USER, CONFLICTS = "CARE_DB", "CONFLICT_UPDATER", "conflicts"
-# Caregivers with some visits a day each, now and then two at once; the same at every start.
+# 200 caregivers with two visits a day, from a week ago on; each fifth one's first lasts into the second.
 VISITS = """
 INSERT INTO VISITS (VISIT_ID, SSN, AGENCY_ID, PATIENT_ID, START_AT, END_AT, STATUS)
-SELECT 'V' || SEQ4(), 'S' || MOD(SEQ4(), 200), 'A' || MOD(SEQ4(), 7), 'P' || MOD(SEQ4(), 300),
-    DATEADD(minute, MOD(SEQ4() * 37, 20000), DATEADD(day, -7, DATE_TRUNC('day', SYSDATE()))),
-    DATEADD(minute, MOD(SEQ4() * 37, 20000) + 240, DATEADD(day, -7, DATE_TRUNC('day', SYSDATE()))),
-    'CONFIRMED'
-FROM TABLE(GENERATOR(ROWCOUNT => 5000))"""
+SELECT 'V' || N, 'S' || MOD(N, 200), 'A' || MOD(N, 7), 'P' || MOD(N, 300),
+    START_AT, DATEADD(minute, IFF(MOD(N, 5) = 0, 180, 60), START_AT), 'CONFIRMED'
+FROM (
+    SELECT N,
+        DATEADD(hour, 8 + 2 * MOD(FLOOR(N / 200), 2), DATEADD(day, FLOOR(N / 400) - 7, DATE_TRUNC('day', SYSDATE())))
+            AS START_AT
+    FROM (SELECT SEQ4() AS N FROM TABLE(GENERATOR(ROWCOUNT => 5000)))
+)"""
 
 
 def prepare(platform: Platform) -> None:

@@ -22,7 +22,7 @@ def test_a_second_deploy_without_a_change_updates_nothing(platform: Platform) ->
 
     log = (platform.logs / "deploy.log").read_text()
     # Secrets and Snowflake were told to look again, and found nothing.
-    assert log.count("(no changes)") == 4, log[-2000:]
+    assert log.count("(no changes)") == 8, log[-2000:]
 
 
 def test_stopping_and_starting_keeps_the_rows_and_what_was_deployed(platform: Platform) -> None:
@@ -49,3 +49,21 @@ def test_destroy_removes_the_programs_and_keeps_the_requests(platform: Platform)
     assert count(platform) == before
     stacks = platform.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"])
     assert [s["StackName"] for s in stacks["StackSummaries"] if s["StackName"].startswith("local-")] == []
+
+
+def test_destroy_leaves_nothing_of_the_systems(platform: Platform) -> None:
+    """After the test above: no database, edge, job, schedule, service, task, secret or bucket is left."""
+
+    def found(service: str, operation: str, key: str) -> Any:
+        return getattr(platform.client(service), operation)()[key]
+
+    assert found("rds", "describe_db_instances", "DBInstances") == []
+    assert found("cloudfront", "list_distributions", "DistributionList")["Quantity"] == 0
+    assert found("stepfunctions", "list_state_machines", "stateMachines") == []
+    assert found("scheduler", "list_schedules", "Schedules") == []
+    assert found("elbv2", "describe_load_balancers", "LoadBalancers") == []
+    assert found("ecs", "list_clusters", "clusterArns") == []
+    assert platform.tasks() == []
+    assert [one["Name"] for one in found("secretsmanager", "list_secrets", "SecretList")] == []
+    buckets = [one["Name"] for one in found("s3", "list_buckets", "Buckets")]
+    assert [name for name in buckets if not name.startswith("cdk-")] == []
