@@ -7,9 +7,10 @@ from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from snowgate import DownloadLinks, ReportBucket, ScaleToZeroWorker, WebApi, WebService
+from snowgate import DownloadLinks, ReportBucket, ScaleToZeroWorker, ServiceMonitoring, WebApi, WebService
 from stacks.environment import Environment, LinksTable, NotifyTable, WebTable
 from stacks.image import ImageStack
 from stacks.removal import removal_policy
@@ -28,6 +29,7 @@ class ReportServiceStack(cdk.Stack):
         vpc: ec2.IVpc,
         secrets: SecretsStack,
         image: ImageStack,
+        topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment, self._vpc, self._secrets = environment, vpc, secrets
@@ -40,10 +42,20 @@ class ReportServiceStack(cdk.Stack):
         self.worker = self._worker()
         self.web_host: str | None = None
         self.web: WebService | None = self._web(environment.web) if environment.web else None
+        self._watch(topic)
 
         cdk.CfnOutput(self, "BucketName", value=self.bucket.bucket.bucket_name)
         cdk.CfnOutput(self, "ClusterName", value=self.worker.cluster.cluster_name)
         cdk.CfnOutput(self, "WorkerServiceName", value=self.worker.service.service_name)
+
+    def _watch(self, topic: sns.ITopic) -> None:
+        policy = removal_policy(self._environment)
+        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=policy)
+        monitoring.watch_worker(self.worker)
+        monitoring.watch_reports(self._environment.name)
+        if self.web:
+            monitoring.watch_web(self.web)
+        monitoring.watch_bucket(self.bucket.bucket)
 
     def _links(self, table: LinksTable) -> DownloadLinks:
         environment = self._environment

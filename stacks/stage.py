@@ -46,7 +46,13 @@ class SnowgateStage(cdk.Stage):
         secrets = SecretsStack(self, "Secrets", environment=environment)
         image = ImageStack(self, "Image", environment=environment)
         service = ReportServiceStack(
-            self, "ReportService", environment=environment, vpc=network.vpc, secrets=secrets, image=image
+            self,
+            "ReportService",
+            environment=environment,
+            vpc=network.vpc,
+            secrets=secrets,
+            image=image,
+            topic=alarms.topic,
         )
         trigger = TriggerStack(self, "Trigger", environment=environment, waker=service.worker.waker)
         SnowflakeStack(

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-STACKS = ("Network", "Secrets", "Image", "ReportService", "Trigger", "Snowflake")
+STACKS = ("Network", "Alarms", "Secrets", "Image", "ReportService", "Trigger", "Snowflake")
+SYSTEMS = ("WeatherWarehouse", "ConflictUpdater", "MatillionAgent")
 ENVIRONMENTS = ("dev", "local", "prod", "staging")
+# Each stack with its environment; dev has the report service alone.
+ALL = [
+    (environment, stack)
+    for environment in ENVIRONMENTS
+    for stack in (STACKS if environment == "dev" else STACKS + SYSTEMS)
+]
 
 Synthesise = Callable[..., Path]

@@ -220,7 +220,7 @@ def test_a_wrong_file_is_refused_with_key_given_and_allowed(prod: str, tmp_path:
 
 
 def test_all_problems_of_all_files_are_named_at_once(prod: str, tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text(prod.replace("max_tasks", "max_task").replace('"ARM64"', '"arm"'))
+    (tmp_path / "a.toml").write_text(prod.replace("max_tasks", "max_task", 1).replace('"ARM64"', '"arm"'))
     (tmp_path / "b.toml").write_text(prod.replace('"REPORTING_DB"', '"1"'))
     (tmp_path / "c.toml").write_text(prod)
     with pytest.raises(EnvironmentFileError) as raised:

@@ -75,4 +75,6 @@ class JobRole(Construct):
             roles=[self.role],
             statements=[iam.PolicyStatement(actions=["states:DescribeExecution"], resources=[executions])],
         )
-        acknowledge_pattern(policy, executions, "The state machine's own executions.")
+        acknowledge_pattern(
+            policy, executions, "They are the state machine's own executions, whose names are made at each start."
+        )
