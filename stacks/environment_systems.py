@@ -30,10 +30,12 @@ def _is_cron(text: str) -> str:
     return text
 
 
+SCHEDULE = 'a schedule of EventBridge Scheduler, as in "cron(0 2 * * ? *)" or "rate(1 hour)"'
+WHOLE_ARN = "the whole ARN of a secret in Secrets Manager; left out, the stack makes one"
 Schedule = Annotated[
     str,
     AfterValidator(_is_cron),
-    Field(description='a schedule of EventBridge Scheduler, as in "cron(0 2 * * ? *)" or "rate(1 hour)"'),
+    Field(description=SCHEDULE),
 ]
 TimeZone = Annotated[
     str, AfterValidator(_is_zone), Field(description='a time zone of the IANA database, as in "Europe/Berlin"')
@@ -51,7 +53,7 @@ SecretArn = Annotated[
     str,
     Field(
         pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6}$",
-        description="the whole ARN of a secret in Secrets Manager; left out, the stack makes one",
+        description=WHOLE_ARN,
     ),
 ]
 
@@ -130,19 +132,19 @@ class ConflictUpdaterTable(SizedTable):
         pattern=r"^[A-Za-z0-9/_+=.@-]{1,200}$",
         description="what the names of the two secrets begin with that the stack makes, to be filled by hand",
     )
-    snowflake_secret_arn: SecretArn | None = None
+    snowflake_secret_arn: SecretArn | None = Field(default=None, description=WHOLE_ARN)
     snowflake_database: str = Field(pattern=_IDENTIFIER, description="the database that holds the visits")
     snowflake_schema: str = Field(pattern=_IDENTIFIER, description="the schema that holds the visits")
     snowflake_role: str | None = Field(
         default=None, pattern=_IDENTIFIER, description="a role of Snowflake; left out, the user's default role"
     )
-    postgres_secret_arn: SecretArn | None = None
+    postgres_secret_arn: SecretArn | None = Field(default=None, description=WHOLE_ARN)
     postgres_database: str = Field(min_length=1, description="the database that the pairs are kept in")
     postgres_schema: str = Field(default="conflict_dev", min_length=1, description="the schema of conflictvisitmaps")
     postgres_sslmode: SslMode = "require"
     postgres_port: int = Field(default=5432, ge=1, le=65535, description="1 to 65535")
     postgres_cidr: Cidr = "10.0.0.0/8"
-    schedule: Schedule | None = None
+    schedule: Schedule | None = Field(default=None, description=SCHEDULE)
     timezone: TimeZone = "UTC"
     timeout_minutes: int = Field(default=60, ge=1, le=1440, description="1 to 1440 minutes")
     lookback_hours: int = Field(default=36, ge=1, le=8760, description="1 to 8760 hours")
@@ -160,7 +162,7 @@ class MatillionAgentTable(SizedTable):
     account_id: str = Field(min_length=1, description="the id of the Matillion account")
     agent_id: str = Field(min_length=1, description="the id of the agent, as Matillion shows it when it is made")
     matillion_region: str = Field(pattern=r"^[a-z]{2}[0-9]$|^[a-z]{2}(-[a-z]+)+-[0-9]$", description='as in "us1"')
-    oauth_secret_arn: SecretArn | None = None
+    oauth_secret_arn: SecretArn | None = Field(default=None, description=WHOLE_ARN)
     desired_count: int = Field(default=2, ge=1, le=1000, description="1 to 1000 tasks")
     max_count: int | None = Field(default=None, ge=1, le=1000, description="1 to 1000 tasks; left out, no scaling")
     ephemeral_gib: int | None = Field(default=None, ge=21, le=200, description="21 to 200 GiB; left out, 20")

@@ -199,6 +199,56 @@ WRONG = {
     ),
     "a name": ('removal = "retain"', 'removal = "retain"\nname = "x"', r"name: the file's own name"),
     "no TOML": ("[network]", "[network", r"at line 8, column"),
+    "fewer tasks at most than at least": (
+        "max_tasks = 4\ningest",
+        "max_tasks = 1\ningest",
+        r"weather_warehouse.max_tasks: given 1 .*min_tasks is 2. Allowed: 1 to 1000 tasks",
+    ),
+    "a schedule in words": (
+        'ingest_schedule = "cron(0 2 * * ? *)"',
+        'ingest_schedule = "daily"',
+        r"weather_warehouse.ingest_schedule: given 'daily' .*neither cron.*Allowed: a schedule of EventBridge Scheduler",
+    ),
+    "a time zone that there is not": (
+        '"America/New_York"',
+        '"America/Newyork"',
+        r"conflict_updater.timezone: given 'America/Newyork' .*no such zone. Allowed: a time zone of the IANA database",
+    ),
+    "a database class that is not on Graviton": (
+        "db.t4g.small",
+        "db.t3.small",
+        r"weather_warehouse.database.instance_class: given 'db.t3.small' .*Allowed: a class of Amazon RDS on Graviton",
+    ),
+    "a domain of an edge without a certificate": (
+        "[weather_warehouse.edge]",
+        '[weather_warehouse.edge]\ndomain = "weather.example.com"',
+        r"weather_warehouse.edge.domain: given 'weather.example.com' .*domain and certificate_arn go together",
+    ),
+    "an image by a tag that moves": (
+        "etl-agent@sha256:" + "0" * 64,
+        "etl-agent:latest",
+        r"matillion_agent.image: given .*etl-agent:latest' .*the tag latest",
+    ),
+    "a part of a secret's ARN": (
+        'secret_prefix = "task02"',
+        'snowflake_secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:task02/snowflake"',
+        r"conflict_updater.snowflake_secret_arn: given .*Allowed: the whole ARN of a secret",
+    ),
+    "a range with host bits": (
+        'secret_prefix = "task02"',
+        'postgres_cidr = "10.0.0.1/8"',
+        r"conflict_updater.postgres_cidr: given '10.0.0.1/8' .*host bits",
+    ),
+    "too little storage for a task": (
+        "ephemeral_gib = 50",
+        "ephemeral_gib = 20",
+        r"matillion_agent.ephemeral_gib: given 20 .*Allowed: 21 to 200 GiB",
+    ),
+    "a budget of nothing": (
+        "[weather_warehouse]",
+        "[alarms]\nmonthly_budget_usd = 0\n\n[weather_warehouse]",
+        r"alarms.monthly_budget_usd: given 0 .*more than 0",
+    ),
 }
 
 
