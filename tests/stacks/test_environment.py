@@ -207,7 +207,7 @@ WRONG = {
     "a schedule in words": (
         'ingest_schedule = "cron(0 2 * * ? *)"',
         'ingest_schedule = "daily"',
-        r"weather_warehouse.ingest_schedule: given 'daily' .*neither cron.*Allowed: a schedule of EventBridge Scheduler",
+        r"weather_warehouse.ingest_schedule: given 'daily' .*neither cron.*Allowed: a schedule of EventBridge",
     ),
     "a time zone that there is not": (
         '"America/New_York"',
