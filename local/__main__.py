@@ -112,6 +112,8 @@ AWS (boto3, the CDK CLI):
 Web role, at another port after each start: {platform.web_url() or "starting; see build/local/run/tasks.json"}/docs
   its token, after the exports above:
   .venv/bin/python -c "import boto3; print({token})"
+PostgreSQL behind Amazon RDS, as its superuser: {platform.superuser.url()}
+
 Logs: {platform.logs}"""
 
 
