@@ -113,6 +113,7 @@ Web role, at another port after each start: {platform.web_url() or "starting; se
   its token, after the exports above:
   .venv/bin/python -c "import boto3; print({token})"
 E-mails that were sent, after the exports above: curl --cacert $AWS_CA_BUNDLE $AWS_ENDPOINT_URL/_ministack/ses/messages
+PostgreSQL behind Amazon RDS, as its superuser: {platform.superuser.url()}
 Files, links and more: docs/local-platform.md
 Logs: {platform.logs}"""
 

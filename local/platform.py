@@ -95,6 +95,11 @@ class Platform:
         return self._server("postgres")
 
     @property
+    def superuser(self) -> postgres.Postgres:
+        """That PostgreSQL as its superuser sees it, who is not the master user of any instance."""
+        return postgres.Postgres(self.connection["postgres"], self.connection["password"])
+
+    @property
     def fargate(self) -> Server:
         """The runner of ECS tasks."""
         return self._server("fargate")
@@ -200,8 +205,7 @@ class Platform:
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
         certificates.make(self.certificate_bundle.parent, self.environment.region)
         sample = sample_data.make()
-        rows = self.folder / "postgres"
-        superuser = postgres.Postgres(ports["postgres"], ports["password"])
+        rows, superuser = self.folder / "postgres", self.superuser
         if not rows.exists():
             postgres.initialise(rows, superuser.password)
 

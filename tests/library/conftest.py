@@ -31,18 +31,6 @@ class ZonedStack(cdk.Stack):
         return [f"{REGION}a", f"{REGION}b"]
 
 
-class TemplateSnapshot(JSONSnapshotExtension):
-    """A template without the hashes of what is in its assets."""
-
-    def serialize(self, data: Any, **options: Any) -> str:
-        return re.sub(r"\b[0-9a-f]{64}\b", "<hash>", super().serialize(data, **options))
-
-
-@pytest.fixture
-def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
-    return snapshot.use_extension(TemplateSnapshot)
-
-
 @pytest.fixture(scope="session")
 def flags(root: Path) -> dict[str, object]:
     return json.loads((root / "cdk.json").read_text())["context"]
@@ -75,6 +63,18 @@ def template(app: cdk.App, stack: cdk.Stack) -> Callable[[], assertions.Template
         return assertions.Template.from_stack(stack)
 
     return synthesise
+
+
+class TemplateSnapshot(JSONSnapshotExtension):
+    """A template without the hashes of what is in its assets."""
+
+    def serialize(self, data: Any, **options: Any) -> str:
+        return re.sub(r"\b[0-9a-f]{64}\b", "<hash>", super().serialize(data, **options))
+
+
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    return snapshot.use_extension(TemplateSnapshot)
 
 
 @pytest.fixture

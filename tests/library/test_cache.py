@@ -25,8 +25,15 @@ def only(template: assertions.Template, kind: str) -> dict[str, Any]:
 
 
 def test_the_defaults_are_those_of_the_snapshot(
-    stack: cdk.Stack, vpc: ec2.IVpc, template: Synthesise, snapshot: SnapshotAssertion
+    stack: cdk.Stack, template: Synthesise, snapshot: SnapshotAssertion
 ) -> None:
+    vpc = ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Vpc",
+        vpc_id="vpc-0",
+        availability_zones=["eu-west-1a", "eu-west-1b"],
+        private_subnet_ids=["subnet-1", "subnet-2"],
+    )
     Cache(stack, "Cache", vpc=vpc)
     assert template().to_json() == snapshot
 

@@ -17,7 +17,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_sns as sns
 from syrupy.assertion import SnapshotAssertion
 
-from snowgate import PostgresDatabase
+from snowgate import Cache, PostgresDatabase
 from snowgate.fargate_task import FargateTask
 
 Synthesise = Callable[[], assertions.Template]
@@ -36,8 +36,15 @@ def statements(template: assertions.Template) -> list[dict[str, Any]]:
 
 
 def test_the_defaults_are_those_of_the_snapshot(
-    stack: cdk.Stack, vpc: ec2.IVpc, template: Synthesise, snapshot: SnapshotAssertion
+    stack: cdk.Stack, template: Synthesise, snapshot: SnapshotAssertion
 ) -> None:
+    vpc = ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Vpc",
+        vpc_id="vpc-0",
+        availability_zones=["eu-west-1a", "eu-west-1b"],
+        private_subnet_ids=["subnet-1", "subnet-2"],
+    )
     PostgresDatabase(stack, "Database", vpc=vpc)
     assert template().to_json() == snapshot
 
@@ -208,6 +215,27 @@ def test_only_who_is_allowed_reaches_it_and_reads_its_password(
     reads = {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"}
     [given] = [statement for statement in statements(made) if set(statement["Action"]) == reads]
     assert given["Resource"] == secret
+
+
+def test_services_of_another_stack_are_let_in_there(
+    app: cdk.App, stack: cdk.Stack, vpc: ec2.IVpc, image: ecs.ContainerImage, template: Synthesise
+) -> None:
+    database = PostgresDatabase(stack, "Database", vpc=vpc)
+    cache = Cache(stack, "Cache", vpc=vpc)
+    other = cdk.Stack(app, "Other", env=cdk.Environment(account=stack.account, region=stack.region))
+    tasks = ec2.SecurityGroup(other, "Tasks", vpc=vpc, allow_all_outbound=False)
+    for data in (database, cache):
+        data.allow_from(tasks)
+    FargateTask(
+        other,
+        "Task",
+        image=image,
+        command=["web"],
+        environment=database.connection_environment() | cache.connection_environment(),
+        secrets=database.connection_secrets(),
+    )
+    template().resource_count_is("AWS::EC2::SecurityGroupIngress", 0)
+    assertions.Template.from_stack(other).resource_count_is("AWS::EC2::SecurityGroupIngress", 2)
 
 
 def test_a_role_may_log_in_as_one_user_without_a_password(

@@ -226,6 +226,21 @@ def test_what_the_stand_in_lacks_is_refused(cloud: CloudServer, properties: dict
     destroy(cloud, "refused")
 
 
+def test_an_instance_is_made_and_deleted_by_a_stack_alone(cloud: CloudServer) -> None:
+    client = cloud.client("rds")
+    properties = instance()["Instance"]["Properties"] | {"DBInstanceIdentifier": "by-hand"}
+    with pytest.raises(ClientError, match="through CloudFormation only"):
+        client.create_db_instance(**properties)
+    with pytest.raises(ClientError, match="through CloudFormation only"):
+        client.delete_db_instance(DBInstanceIdentifier="by-hand")
+
+
+def test_a_replica_of_nothing_is_refused(cloud: CloudServer) -> None:
+    replica = {"SourceDBInstanceIdentifier": "nobody", "DBInstanceClass": "db.t4g.micro"}
+    with pytest.raises(StackFailed, match="SourceDBInstanceIdentifier nobody names no instance"):
+        cloud.deploy("replica", {"Replica": {"Type": "AWS::RDS::DBInstance", "Properties": replica}})
+
+
 def test_a_restart_keeps_the_instance(folder: Path, server: Postgres, tmp_path: Path) -> None:
     with cloud_server(tmp_path, postgres_url=server.url()) as cloud:
         before = cloud.deploy("kept", instance(), **WHERE)

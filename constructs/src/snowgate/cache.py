@@ -99,9 +99,8 @@ class Cache(Construct):
         send_alarms(self.alarms, alarm_topic)
 
     def allow_from(self, other: ec2.IConnectable) -> None:
-        """Let ``other`` open connections to the cache."""
-        port = ec2.Port.tcp(cdk.Token.as_number(self.port))
-        self.security_group.connections.allow_from(other, port)
+        """Let ``other`` open connections to the cache; the rules are made in the stack of ``other``."""
+        other.connections.allow_to(self.security_group, ec2.Port.tcp(cdk.Token.as_number(self.port)))
 
     def connection_environment(self) -> dict[str, str]:
         """What a container reads to find the cache and to sign its token: host, port, the group's name and the user."""

@@ -138,8 +138,11 @@ class PostgresDatabase(Construct):
         send_alarms(self.alarms, alarm_topic)
 
     def allow_from(self, other: ec2.IConnectable) -> None:
-        """Let ``other`` open connections to the database, and to its replica if there is one."""
-        self.instance.connections.allow_default_port_from(other)
+        """Let ``other`` open connections to the database, and to its replica if there is one.
+
+        The rules are made in the stack of ``other``: it knows the database, which must not know it.
+        """
+        other.connections.allow_to_default_port(self.instance)
 
     def connection_environment(self, *, ssl_mode: str = "require") -> dict[str, str]:
         """What a container reads to find the database; ``ssl_mode`` is libpq's.

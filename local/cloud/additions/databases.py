@@ -43,17 +43,21 @@ def apply() -> None:
     from ministack.services import rds, secretsmanager
     from ministack.services.cloudformation import provisioners
 
-    require(rds, "_instances")
+    require(rds, "_instances", "_error")
     require(secretsmanager, "_create_secret", "_delete_secret", "_put_secret_value", "_resolve")
     handlers = provisioners._RESOURCE_HANDLERS[RESOURCE]
     _rotate_master_passwords(rds, secretsmanager)
+    _refuse_requests(rds)
 
     @replaces_entry(handlers, "create", "logical_id props stack_name", RESOURCE)
     def create(original: Any, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
         _check(props)
         if source := props.get("SourceDBInstanceIdentifier"):
+            copied = rds._instances.get(source.rpartition(":")[2])
+            if copied is None:
+                raise ValueError(f"{RESOURCE}: SourceDBInstanceIdentifier {source} names no instance")
             name, attributes = original(logical_id, props, stack_name)
-            _copy(rds._instances[name], rds._instances[source.rpartition(":")[2]])
+            _copy(rds._instances[name], copied)
         else:
             password = secrets.token_urlsafe(24)
             endpoint = _make_database(props["DBName"], props["MasterUsername"], password, props["EngineVersion"])
@@ -83,6 +87,16 @@ def apply() -> None:
             arn = record["MasterUserSecret"]["SecretArn"]
             secretsmanager._delete_secret({"SecretId": arn, "ForceDeleteWithoutRecovery": True})
         return original(physical_id, props)
+
+
+def _refuse_requests(rds: Any) -> None:
+    """What would make a record without a database, or leave a database without a record."""
+    for action in ("CreateDBInstance", "CreateDBInstanceReadReplica", "DeleteDBInstance"):
+
+        @replaces_entry(rds._ACTION_MAP, action, "p", "rds._ACTION_MAP")
+        def refuse(_original: Any, _p: dict[str, Any]) -> Any:
+            message = "The local stand-in makes and deletes instances through CloudFormation only."
+            return rds._error("InvalidParameterCombination", message, 400)
 
 
 def _rotate_master_passwords(rds: Any, secretsmanager: Any) -> None:
