@@ -20,11 +20,11 @@ LONGEST_STOP = cdk.Duration.seconds(120)
 class FargateTask(Construct):
     """One container that can write nowhere but to /tmp, with a log group of its own and two roles made for it alone.
 
-    ``command`` and ``health_check`` are lists of words, run without a shell. ``stop_timeout`` is how long the container
-    may go on after SIGTERM: 120 seconds, Fargate's most, unless told otherwise. A container that does not run as root
-    needs an image that says ``VOLUME /tmp``: Fargate then gives the folder the owner and mode that it has in the image
-    ("Bind mounts" in the Amazon ECS Developer Guide). ``role_name`` is the task role's, if something outside must know
-    it.
+    ``command`` (the image's own if None) and ``health_check`` are lists of words, run without a shell. ``stop_timeout``
+    is how long the container may go on after SIGTERM: 120 seconds, Fargate's most, unless told otherwise. A container
+    that does not run as root needs an image that says ``VOLUME /tmp``: Fargate then gives the folder the owner and mode
+    that it has in the image ("Bind mounts" in the Amazon ECS Developer Guide). ``role_name`` is the task role's, if
+    something outside must know it.
     """
 
     def __init__(
