@@ -155,8 +155,7 @@ def test_the_rotation_may_change_this_rule_this_distribution_and_this_secret(
     ]
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
     assert {"Action": "wafv2:GetWebACL", "Effect": "Allow", "Resource": WEB_ACL} in statements
-    everywhere = [statement["Action"] for statement in statements if statement["Resource"] == "*"]
-    assert everywhere == ["secretsmanager:GetRandomPassword"]
+    assert [statement for statement in statements if statement["Resource"] == "*"] == []
 
 
 def test_the_domain_leads_to_cloudfront_with_tls_1_2_and_a_certificate(made: dict[str, assertions.Template]) -> None:
