@@ -32,6 +32,12 @@ class ZonedStack(cdk.Stack):
 
 
 @pytest.fixture(scope="session")
+def zoned_stack() -> type[cdk.Stack]:
+    """The class, for tests that make several stacks at once."""
+    return ZonedStack
+
+
+@pytest.fixture(scope="session")
 def flags(root: Path) -> dict[str, object]:
     return json.loads((root / "cdk.json").read_text())["context"]
 

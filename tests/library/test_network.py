@@ -11,7 +11,6 @@ import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_ec2 as ec2
 from cdk_nag import AwsSolutionsChecks
-from conftest import ZonedStack
 from syrupy.assertion import SnapshotAssertion
 
 from snowgate import Network, NetworkMode
@@ -36,13 +35,15 @@ ARGUMENTS: dict[NetworkMode, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def made(flags: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> dict[NetworkMode, Template]:
+def made(
+    flags: dict[str, object], zoned_stack: type[cdk.Stack], tmp_path_factory: pytest.TempPathFactory
+) -> dict[NetworkMode, Template]:
     """A network in each mode, synthesised once, with cdk-nag."""
     folder = str(tmp_path_factory.mktemp("networks"))
     app = cdk.App(context=flags, builtin_cloud_formation_validation=False, analytics_reporting=False, outdir=folder)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     environment = cdk.Environment(account="111122223333", region="eu-west-1")
-    stacks = {mode: ZonedStack(app, f"Stack{number}", env=environment) for number, mode in enumerate(NetworkMode)}
+    stacks = {mode: zoned_stack(app, f"Stack{number}", env=environment) for number, mode in enumerate(NetworkMode)}
     for mode, stack in stacks.items():
         Network(stack, "Network", availability_zones=ZONES, mode=mode, **ARGUMENTS[mode])
     app.synth()

@@ -61,6 +61,12 @@ def alarms(made: assertions.Template) -> dict[str, dict[str, Any]]:
     return {name.removeprefix("WebAlarms")[:-8]: alarm["Properties"] for name, alarm in found}
 
 
+def unrotated(web: WebService) -> None:
+    """Accept that the secret of an edge is not rotated without the edge."""
+    reason = "The Edge rotates it, which is not in this test."
+    cdk.Validations.of(web).acknowledge(cdk.Acknowledgment(id="AwsSolutions::AwsSolutions-SMG4", reason=reason))
+
+
 def test_the_template_is_that_of_the_snapshot(make: Make, template: Synthesise, snapshot: SnapshotAssertion) -> None:
     make()
     assert template().to_json() == snapshot(name="WebService")
@@ -338,11 +344,7 @@ def test_behind_an_edge_nobody_is_let_in_and_a_public_one_asks_for_a_secret(
     make: Make, certificate: acm.ICertificate, template: Synthesise
 ) -> None:
     web = make(public=True, behind_edge=True, certificate=certificate)
-    cdk.Validations.of(web).acknowledge(
-        cdk.Acknowledgment(
-            id="AwsSolutions::AwsSolutions-SMG4", reason="The Edge rotates it, which is not in this test."
-        )
-    )
+    unrotated(web)
     made = template()
     made.has_resource_properties(
         "AWS::EC2::SecurityGroup",
@@ -362,6 +364,18 @@ def test_behind_an_edge_nobody_is_let_in_and_a_public_one_asks_for_a_secret(
     assert condition["HttpHeaderConfig"]["HttpHeaderName"] == "x-origin-verify"
     [value] = condition["HttpHeaderConfig"]["Values"]
     assert value["Fn::Join"][1][0] == "{{resolve:secretsmanager:"
+
+
+def test_behind_an_edge_requests_are_moved_too_and_only_those_with_the_secret(
+    make: Make, certificate: acm.ICertificate, template: Synthesise
+) -> None:
+    web = make(public=True, behind_edge=True, certificate=certificate, deployment=Deployment.CANARY)
+    unrotated(web)
+    made = template()
+    [rule] = made.find_resources("AWS::ElasticLoadBalancingV2::ListenerRule").values()
+    assert [condition["Field"] for condition in rule["Properties"]["Conditions"]] == ["http-header"]
+    [action] = rule["Properties"]["Actions"]
+    assert [group["Weight"] for group in action["ForwardConfig"]["TargetGroups"]] == [100, 0]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from constructs import Construct
 
 from snowgate.access_log_bucket import AccessLogBucket
 from snowgate.acknowledgements import acknowledge
+from snowgate.architecture import Architecture
 from snowgate.cloudfront_prefix_list import CloudFrontPrefixList
 from snowgate.edge_checks import VIRGINIA, check_firewall, check_names, check_origin
 from snowgate.origin_rotation import OriginRotation
@@ -31,7 +32,8 @@ class Edge(Construct):
     """A CloudFront distribution before a WebService that says ``behind_edge``, and that nobody reaches round it.
 
     An internal load balancer is reached by a VPC origin, through no public address. A public one lets in CloudFront's
-    addresses alone, and only with a secret header, which is exchanged every ``rotate_every``, 30 days by default.
+    addresses alone, and only with a secret header, which a function exchanges every ``rotate_every``, 30 days by
+    default.
 
     ``domain`` has a ``certificate`` of us-east-1; one is made if the stack is there and ``hosted_zone`` is given. In
     that zone the domain then leads to CloudFront. Without a domain callers use CloudFront's own name.
@@ -60,6 +62,8 @@ class Edge(Construct):
         web_acl_arn: str | None = None,
         rate_limit: int = 2000,
         rotate_every: cdk.Duration | None = None,
+        python: str = "3.13",
+        architecture: Architecture = Architecture.ARM64,
         keep_logs: cdk.Duration | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
@@ -110,6 +114,8 @@ class Edge(Construct):
                 log_bucket=self.access_logs,
                 web_acl_arn=web_acl_arn,
                 every=rotate_every or cdk.Duration.days(30),
+                python=python,
+                architecture=architecture,
                 log_retention=log_retention,
                 removal_policy=removal_policy,
             )

@@ -91,7 +91,6 @@ class Network(Construct):
         if mode is NetworkMode.PRIVATE:
             PrivateEndpoints(self, "Endpoints", vpc=self.vpc, more=endpoints)
 
-        self.mode = mode
         self.egress_addresses = [address.attr_public_ip for address in nat_addresses]
 
     @staticmethod

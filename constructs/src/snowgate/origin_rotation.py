@@ -14,7 +14,6 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from snowgate.acknowledgements import acknowledge
 from snowgate.architecture import Architecture
 from snowgate.lambda_function import LambdaFunction
 from snowgate.origin_verify import ORIGIN_HEADER
@@ -43,10 +42,10 @@ class OriginRotation(Construct):
         log_bucket: s3.IBucket,
         web_acl_arn: str | None,
         every: cdk.Duration,
-        python: str = "3.13",
-        architecture: Architecture = Architecture.ARM64,
-        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
-        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
+        python: str,
+        architecture: Architecture,
+        log_retention: logs.RetentionDays,
+        removal_policy: cdk.RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
         days = every.to_seconds() / 86400
@@ -74,6 +73,15 @@ class OriginRotation(Construct):
         for actions, resource in (
             (["elasticloadbalancing:ModifyRule"], rule.listener_rule_arn),
             (
+                [
+                    "secretsmanager:DescribeSecret",
+                    "secretsmanager:GetSecretValue",
+                    "secretsmanager:PutSecretValue",
+                    "secretsmanager:UpdateSecretVersionStage",
+                ],
+                secret.secret_arn,
+            ),
+            (
                 ["cloudfront:GetDistribution", "cloudfront:GetDistributionConfig", "cloudfront:UpdateDistribution"],
                 distribution.distribution_arn,
             ),
@@ -83,12 +91,25 @@ class OriginRotation(Construct):
             *([(["wafv2:GetWebACL"], web_acl_arn)] if web_acl_arn else []),
         ):
             made.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
-        secret.add_rotation_schedule(
-            "Rotation",
-            rotation_lambda=made.function,
-            automatically_after=every,
+        permission = lambda_.CfnPermission(
+            self,
+            "Permission",
+            action="lambda:InvokeFunction",
+            function_name=made.function.function_arn,
+            principal="secretsmanager.amazonaws.com",
+            source_account=cdk.Stack.of(self).account,
+        )
+        self.schedule = secretsmanager.CfnRotationSchedule(
+            self,
+            "Schedule",
+            secret_id=secret.secret_arn,
+            rotation_lambda_arn=made.function.function_arn,
+            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
+                schedule_expression=f"rate({int(days)} day{'s' if days > 1 else ''})"
+            ),
             rotate_immediately_on_update=False,
         )
-        reason = "secretsmanager:GetRandomPassword, which the CDK lets every rotation do, has no resource."
-        acknowledge(made.role, {"IAM5[Resource::*]": reason})
+
+        # Secrets Manager tries the function as soon as there is a schedule.
+        self.schedule.node.add_dependency(made, permission)
         self.function = made.function

@@ -43,8 +43,8 @@ class WebApi(Construct):
         super().__init__(scope, construct_id)
         if service.is_behind_edge:
             raise ValueError(
-                f"{self.node.path}: {service.node.path} lets in an Edge alone. Leave behind_edge out of the "
-                "WebService, or leave the WebApi out."
+                f"{self.node.path}: {service.node.path} lets in an Edge alone. Leave behind_edge out of it, "
+                "or leave the WebApi out."
             )
         if service.is_public or service.is_tls:
             raise ValueError(
