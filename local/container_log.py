@@ -11,7 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 LONGEST_LINE = 16 * 1024  # bytes of one event: the driver cuts longer lines ("awslogs" in Docker's documentation)
-MOST_BYTES = 256 * 1024  # read at once; PutLogEvents takes up to 1 MiB
+MOST_BYTES = 256 * 1024  # read at once; PutLogEvents takes up to 1 MiB with 26 bytes for each event
+MOST_EVENTS = 10_000  # of one PutLogEvents
 CREDENTIALS_LAST = 45 * 60  # seconds; those of a role end after an hour
 log = logging.getLogger("fargate")
 
@@ -41,11 +42,15 @@ class ContainerLog:
 
     def send(self, *, is_over: bool = False) -> None:
         """Send the lines that are there; the last one without its end too, when the container `is_over`."""
-        while (chunk := self._read()) and (
-            chunk.endswith(b"\n") or b"\n" in chunk or is_over or len(chunk) >= MOST_BYTES
-        ):
-            end = len(chunk) if is_over or b"\n" not in chunk else chunk.rindex(b"\n") + 1
-            self._put(list(_messages(chunk[:end])))
+        while chunk := self._read():
+            end, is_cut = chunk.rfind(b"\n") + 1, len(chunk) == MOST_BYTES
+            if (is_over and not is_cut) or (is_cut and not end):
+                end = len(chunk)
+            if not end:
+                return
+            messages = list(_messages(chunk[:end]))
+            for start in range(0, len(messages), MOST_EVENTS):
+                self._put(messages[start : start + MOST_EVENTS])
             self._position += end
 
     def _read(self) -> bytes:
@@ -54,8 +59,6 @@ class ContainerLog:
             return file.read(MOST_BYTES)
 
     def _put(self, messages: list[str]) -> None:
-        if not messages:
-            return
         if time.monotonic() - self._since > CREDENTIALS_LAST:
             self._client, self._since = self._connect(), time.monotonic()
         now = int(time.time() * 1000)

@@ -289,10 +289,10 @@ class Runner:
 
     def _ended(self, task: Task, code: int, *, is_wanted: bool) -> None:
         log.info("%s ended with %s", task.facts["name"], 128 - code if code < 0 else code)
-        self.endpoint.remove(task.endpoint)
-        del self.running[task.arn]
         if is_wanted or _is_lone(task.facts):
             self._tell_end(task.cluster, task.arn, 128 - code if code < 0 else code)
+        self.endpoint.remove(task.endpoint)
+        del self.running[task.arn]
 
     def _tell_end(self, cluster: str, arn: str, code: int) -> None:
         self.ecs.stop_task(cluster=cluster, task=arn, reason=f"Essential container in task exited ({code})")

@@ -116,7 +116,9 @@ def test_its_role_may_run_its_own_family_in_its_own_cluster_and_nothing_else(mak
     make()
     made = template()
     [policy] = [
-        found for name, found in made.find_resources("AWS::IAM::Policy").items() if name.startswith("JobRoleDefault")
+        found
+        for name, found in made.find_resources("AWS::IAM::Policy").items()
+        if name.startswith("JobRunsRoleDefault")
     ]
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
     by_action = {str(statement["Action"]): statement for statement in statements}

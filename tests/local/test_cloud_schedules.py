@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -180,3 +181,30 @@ def test_a_raw_mail_can_be_read_whole_and_an_unverified_sender_is_refused(cloud:
     [[message]] = json.loads(cloud.get("/_ministack/ses/messages"))["messages"].values()
     assert (message["MessageId"], message["To"]) == (identifier, ["a@example.com"])
     assert base64.b64decode(message["Raw"]) == mail
+
+
+DUE = """
+import datetime, json, sys
+from local.cloud.additions import schedules
+from ministack.services import eventbridge
+schedule, since, now = json.loads(sys.argv[1]), *(datetime.datetime.fromisoformat(a).timestamp() for a in sys.argv[2:])
+due = schedules._due(schedule | {"State": "ENABLED", "CreationDate": since}, since, now, eventbridge)
+print(due and due.astimezone(datetime.UTC).isoformat())
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "since", "now", "due"),
+    [
+        ("cron(0 2 * * ? *)", "2026-01-10T12:00:00+00:00", "2026-01-11T01:00:00+00:00", "2026-01-11T01:00:00+00:00"),
+        ("cron(0 2 * * ? *)", "2026-07-10T12:00:00+00:00", "2026-07-11T00:00:00+00:00", "2026-07-11T00:00:00+00:00"),
+        ("cron(0 2 * * ? *)", "2026-07-10T12:00:00+00:00", "2026-07-10T23:59:00+00:00", "None"),
+        ("rate(5 minutes)", "2026-07-10T12:00:00+00:00", "2026-07-10T12:05:01+00:00", "2026-07-10T12:05:00+00:00"),
+    ],
+)
+def test_a_cron_expression_is_read_in_its_time_zone_winter_and_summer(
+    root: Path, expression: str, since: str, now: str, due: str
+) -> None:
+    schedule = {"ScheduleExpression": expression, "ScheduleExpressionTimezone": "Europe/Zurich"}
+    command = [str(root / ".venv-cloud" / "bin" / "python"), "-c", DUE, json.dumps(schedule), since, now]
+    assert subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip() == due

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -31,6 +33,19 @@ def working(made: Jobs, execution: str) -> psutil.Process:
 
     wait_for(lambda: found() and "working" in made.log(execution))
     return psutil.Process(int(str(found()[0]["pid"])))
+
+
+@contextmanager
+def denied(made: Jobs, action: str) -> Iterator[None]:
+    """Take an action away from the role of the job's state machine for a while."""
+    iam = made.cloud.client("iam")
+    role = made.steps.describe_state_machine(stateMachineArn=made.machines["Job"])["roleArn"].rsplit("/", 1)[1]
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    iam.put_role_policy(RoleName=role, PolicyName="taken", PolicyDocument=json.dumps(deny))
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="taken")
 
 
 def test_a_job_that_ends_well_succeeds_and_its_output_is_in_its_log(made: Jobs) -> None:
@@ -104,6 +119,22 @@ def test_an_aborted_execution_stops_its_task_and_holds_up_nobody(made: Jobs) -> 
     assert (task["stopCode"], task["containers"][0]["exitCode"]) == ("UserInitiated", 143)
     assert made.run()["status"] == "SUCCEEDED"
     assert made.end(execution)["status"] == "ABORTED"
+
+
+def test_a_task_that_an_aborted_execution_left_behind_is_stopped_before_the_next_one_works(made: Jobs) -> None:
+    execution = made.start(SECONDS_TO_WORK="60")
+    process = working(made, execution)
+    with denied(made, "ecs:StopTask"):
+        made.steps.stop_execution(executionArn=execution)
+        time.sleep(0.5)
+    assert process.is_running()
+    following = made.start()
+    ended = made.end(following)
+    assert ended["status"] == "SUCCEEDED", (ended.get("error"), ended.get("cause"))
+    assert not process.is_running()
+    first, second = made.task(execution), made.task(following)
+    assert first["stoppedReason"] == "Its time is over"
+    assert second["createdAt"] >= first["stoppedAt"]
 
 
 def test_a_task_that_somebody_stops_fails_its_job(made: Jobs) -> None:
@@ -192,14 +223,8 @@ def executions(made: Jobs) -> set[str]:
     ],
 )
 def test_what_the_state_machines_role_may_not_do_it_does_not(made: Jobs, taken: str, error: str) -> None:
-    iam = made.cloud.client("iam")
-    role = made.steps.describe_state_machine(stateMachineArn=made.machines["Job"])["roleArn"].rsplit("/", 1)[1]
-    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": taken, "Resource": "*"}]}
-    iam.put_role_policy(RoleName=role, PolicyName="taken", PolicyDocument=json.dumps(deny))
-    try:
+    with denied(made, taken):
         ended = made.run()
-    finally:
-        iam.delete_role_policy(RoleName=role, PolicyName="taken")
     assert ended["status"] == "FAILED"
     assert error in ended["cause"]
     assert made.runs() == 0

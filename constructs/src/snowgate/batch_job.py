@@ -15,17 +15,14 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
-from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from snowgate import job_states
-from snowgate.alarm_actions import send_alarms
 from snowgate.architecture import Architecture
 from snowgate.fargate_cluster import FargateCluster, TaskPlacement, open_way_out
 from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import LONGEST_STOP, FargateTask
-from snowgate.job_role import JobRole
-from snowgate.run_lock import RunLock
+from snowgate.job_state_machine import JobStateMachine
 from snowgate.scheduled_call import SCHEDULED_TIME, ScheduledCall
 
 
@@ -109,36 +106,20 @@ class BatchJob(Construct):
         )
         open_way_out(self.security_group)
 
-        lock = RunLock(self, "Lock")
-        role = JobRole(self, "Role", cluster=self.cluster, task=task, lock=lock)
-        self.history_log = logs.LogGroup(self, "History", retention=log_retention, removal_policy=removal_policy)
-        scheduled_at = (scheduled_at_variable, scheduled_at_prefix) if scheduled_at_variable else None
-        states = {
-            **job_states.read_input(scheduled_at=scheduled_at, then="TakeLock"),
-            **lock.take(got="RunTask", taken_over="ListTasks", busy="Skipped"),
-            **job_states.run_task(
-                self._arguments(vpc, spot=spot),
-                attempts,
-                log_group=self.log_group.log_group_name,
-                stop="ListTasks",
-                then="ReleaseLock",
-            ),
-            **job_states.stop_tasks(
-                cluster=self.cluster.cluster_arn,
-                family=self.task_definition.family,
-                attempts=attempts,
-                fresh="RunTask",
-                over="ReleaseLock",
-            ),
-            **lock.release(then="WhatCameOut"),
-            **job_states.end(),
-        }
-        self.state_machine = self._state_machine(role, states, attempts)
-        role.let_look_at(self.state_machine)
-
+        machine = JobStateMachine(
+            self,
+            "Runs",
+            cluster=self.cluster,
+            task=task,
+            placement=self._placement(vpc, spot=spot),
+            attempts=attempts,
+            scheduled_at=(scheduled_at_variable, scheduled_at_prefix) if scheduled_at_variable else None,
+            alarm_topic=alarm_topic,
+            log_retention=log_retention,
+            removal_policy=removal_policy,
+        )
+        self.state_machine, self.alarms = machine.state_machine, machine.alarms
         self.dead_letter_queue: sqs.IQueue | None = None
-        self.alarms = self._alarms()
-        send_alarms(self.alarms, alarm_topic)
         if schedule:
             call = self._on_schedule(schedule, alarm_topic, removal_policy)
             self.dead_letter_queue = call.dead_letter_queue
@@ -160,14 +141,12 @@ class BatchJob(Construct):
         """How long executions took, in milliseconds, averaged over five minutes."""
         return self.state_machine.metric_time()
 
-    def _arguments(self, vpc: ec2.IVpc, *, spot: bool) -> dict[str, Any]:
-        """What RunTask is called with."""
+    def _placement(self, vpc: ec2.IVpc, *, spot: bool) -> dict[str, Any]:
+        """Where RunTask puts a task."""
         placement = TaskPlacement.of(vpc)
         subnets = vpc.select_subnets(subnet_type=placement.subnets.subnet_type)
         provider = {"CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]}
         return {
-            "Cluster": self.cluster.cluster_arn,
-            "TaskDefinition": self.task_definition.task_definition_arn,
             **(provider if spot else {"LaunchType": "FARGATE"}),
             "NetworkConfiguration": {
                 "AwsvpcConfiguration": {
@@ -177,45 +156,6 @@ class BatchJob(Construct):
                 }
             },
         }
-
-    def _state_machine(
-        self, role: JobRole, states: dict[str, Any], attempts: job_states.Attempts
-    ) -> stepfunctions.StateMachine:
-        definition = {
-            "QueryLanguage": "JSONata",
-            "StartAt": "ReadInput",
-            "TimeoutSeconds": int(attempts.longest.to_seconds()),
-            "States": states,
-        }
-        return stepfunctions.StateMachine(
-            self,
-            "StateMachine",
-            definition_body=stepfunctions.DefinitionBody.from_string(cdk.Stack.of(self).to_json_string(definition)),
-            role=role.role,
-            tracing_enabled=True,
-            logs=stepfunctions.LogOptions(
-                destination=self.history_log, level=stepfunctions.LogLevel.ALL, include_execution_data=True
-            ),
-        )
-
-    def _alarms(self) -> list[cloudwatch.Alarm]:
-        explained = {
-            "Failed": (self.metric_failed(), "failed; the execution's cause says why"),
-            "TimedOut": (self.metric_timed_out(), "took longer than all its attempts together may"),
-        }
-        return [
-            cloudwatch.Alarm(
-                self,
-                name,
-                metric=metric,
-                threshold=1,
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-                evaluation_periods=1,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-                alarm_description=f"The job {self.node.path} {words}",
-            )
-            for name, (metric, words) in explained.items()
-        ]
 
     def _on_schedule(
         self,

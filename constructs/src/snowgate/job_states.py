@@ -127,7 +127,7 @@ def run_task(arguments: Mapping[str, Any], attempts: Attempts, *, log_group: str
                     "ErrorEquals": ["States.ALL"],
                     "Assign": {
                         "error": _expression("$states.errorOutput.Error"),
-                        "cause": _expression("$states.errorOutput.Cause"),
+                        "cause": _expression("$exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : ''"),
                         # Of a task that ran or was to run, the cause is its description.
                         "task": _expression(
                             "$substring($states.errorOutput.Cause, 0, 1) = '{' ? $parse($states.errorOutput.Cause) : {}"

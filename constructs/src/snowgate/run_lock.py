@@ -14,6 +14,7 @@ from snowgate.acknowledgements import acknowledge
 States = dict[str, Any]
 
 ME = "{% $states.context.Execution.Id %}"
+UNSEEN = "Sfn.ExecutionDoesNotExistException"
 TAKEN = "DynamoDB.ConditionalCheckFailedException"
 
 
@@ -82,8 +83,9 @@ class RunLock(Construct):
                 "Resource": "arn:aws:states:::aws-sdk:sfn:describeExecution",
                 "Arguments": {"ExecutionArn": "{% $holder %}"},
                 "Assign": {"holder_runs": "{% $states.result.Status in ['RUNNING', 'PENDING_REDRIVE'] %}"},
-                "Retry": [_never("Sfn.ExecutionDoesNotExistException"), _patiently()],
-                "Catch": [{"ErrorEquals": ["Sfn.ExecutionDoesNotExistException"], "Next": "TakeOverLock"}],
+                # One that has just begun may not be seen yet: DescribeExecution is eventually consistent too.
+                "Retry": [{"ErrorEquals": [UNSEEN], "IntervalSeconds": 10, "MaxAttempts": 3}, _patiently()],
+                "Catch": [{"ErrorEquals": [UNSEEN], "Next": "TakeOverLock"}],
                 "Next": "DoesHolderRun",
             },
             "DoesHolderRun": {
