@@ -13,22 +13,14 @@ from aws_cdk import assertions
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
-from conftest import ACCOUNT, REGION, ZonedStack
 from syrupy.assertion import SnapshotAssertion
 
-from snowgate import (
-    AgentService,
-    BatchJob,
-    Network,
-    PostgresDatabase,
-    ScaleToZeroWorker,
-    ServiceMonitoring,
-    WebService,
-)
+from snowgate import AgentService, BatchJob, PostgresDatabase, ScaleToZeroWorker, ServiceMonitoring, WebService
 
 Synthesise = Callable[[], assertions.Template]
 Match = assertions.Match
 Resources = dict[str, dict[str, Any]]
+ACCOUNT, REGION = "111122223333", "eu-west-1"
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +33,16 @@ def resources(flags: dict[str, object], tmp_path_factory: pytest.TempPathFactory
         analytics_reporting=False,
         outdir=str(folder),
     )
-    stack = ZonedStack(app, "Stack", env=cdk.Environment(account=ACCOUNT, region=REGION))
-    vpc = Network(stack, "Network", availability_zones=stack.availability_zones).vpc
+    stack = cdk.Stack(app, "Stack", env=cdk.Environment(account=ACCOUNT, region=REGION))
+    vpc = ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Vpc",
+        vpc_id="vpc-1",
+        vpc_cidr_block="10.20.0.0/16",
+        availability_zones=[f"{REGION}a", f"{REGION}b"],
+        private_subnet_ids=["subnet-1", "subnet-2"],
+        private_subnet_route_table_ids=["rtb-1", "rtb-2"],
+    )
     image = ecs.ContainerImage.from_registry("public.ecr.aws/example/service@sha256:" + "0" * 64)
     monitoring = ServiceMonitoring(stack, "Monitoring")
     monitoring.watch_worker(ScaleToZeroWorker(stack, "Worker", vpc=vpc, image=image, command=["work"]))

@@ -11,8 +11,9 @@ import pytest
 
 from tests.local.cloud_server import CloudServer, StackFailed, cloud_server
 
-# The template of ServiceMonitoring alone in a stack, as the library's tests keep it.
+# Templates of single constructs, as the library's tests keep them.
 MONITORING = "tests/library/__snapshots__/test_service_monitoring"
+AGENT = "tests/library/__snapshots__/test_agent_service"
 TOPIC = {"Type": "AWS::SNS::Topic"}
 
 
@@ -176,3 +177,25 @@ def test_a_rule_with_a_pattern_brings_what_matches_into_a_queue(cloud: CloudServ
     [alarm] = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert alarm["TreatMissingData"] == "notBreaching"
     delete(cloud, "failures")
+
+
+def test_an_agent_of_the_library_deploys_as_it_is(cloud: CloudServer, root: Path) -> None:
+    [snapshot] = (root / AGENT).iterdir()
+    resources = {
+        name: resource
+        for name, resource in json.loads(snapshot.read_text())["Resources"].items()
+        # The network's own custom resource needs assets, and is not what is looked at here.
+        if "CustomVpcRestrictDefaultSG" not in name and resource["Type"] != "Custom::VpcRestrictDefaultSG"
+    }
+    cloud.deploy("agent", resources)
+    ecs = cloud.client("ecs")
+    [cluster] = [arn for arn in ecs.list_clusters()["clusterArns"] if "Agent" in arn]
+    [arn] = ecs.list_services(cluster=cluster)["serviceArns"]
+    [service] = ecs.describe_services(cluster=cluster, services=[arn])["services"]
+    assert service["desiredCount"] == 2
+    rules = [rule for rule in cloud.client("events").list_rules()["Rules"] if "Agent" in rule["Name"]]
+    patterns = [json.loads(rule["EventPattern"]) for rule in rules]
+    assert [f"service:{service['serviceName']}"] in [pattern["detail"].get("group") for pattern in patterns]
+    assert [arn] in [pattern.get("resources") for pattern in patterns]
+    delete(cloud, "agent")
+    assert not [arn for arn in ecs.list_clusters()["clusterArns"] if "Agent" in arn]

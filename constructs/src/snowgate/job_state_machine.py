@@ -14,10 +14,10 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from snowgate import job_states
+from snowgate.alarm_actions import send_alarms
 from snowgate.fargate_task import FargateTask
 from snowgate.job_role import JobRole
 from snowgate.run_lock import RunLock
-from snowgate.scheduled_call import notify
 
 
 class JobStateMachine(Construct):
@@ -89,7 +89,7 @@ class JobStateMachine(Construct):
             self._alarm("Failed", self.state_machine.metric_failed(), "failed; the execution's cause says why"),
             self._alarm("TimedOut", self.state_machine.metric_timed_out(), "took longer than all its attempts may"),
         ]
-        notify(self.alarms, alarm_topic)
+        send_alarms(self.alarms, alarm_topic)
 
     def _alarm(self, construct_id: str, metric: cloudwatch.Metric, words: str) -> cloudwatch.Alarm:
         return cloudwatch.Alarm(
