@@ -19,6 +19,7 @@ from bench import (
     synth,
     throughput,
     wake_up,
+    weather,
 )
 from bench.measure import ROOT
 
@@ -34,6 +35,7 @@ def main() -> int:
         report_files,
         report_way,
         snowflake_deploy,
+        weather,
         demo,
     )
     results = [measurement.record() for suite in suites for measurement in suite.measure()]
