@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-from bench.measure import ROOT, Measurement, median
+from bench.measure import ROOT, Measurement, median, seconds
 from local.postgres import Postgres, postgres
 from weather_warehouse.ingestion import Tally, ingest
 from weather_warehouse.schema import migrate
@@ -25,22 +25,30 @@ FILES = ROOT / "weather" / "wx_data"
 ROUNDS, TIMES_A_COPY = 7, 3
 BIG_FILE_DAYS = 180_000  # of the years that a file may have, nearly all
 MEMORY = 1.5  # times what the twelve files take
-PROGRAM = "import bench.weather, sys; bench.weather.print_peak(sys.argv[1])"
+PEAK = "import bench.weather, sys; bench.weather.print_peak(sys.argv[1])"
+COMMAND = [sys.executable, "-m", "weather_warehouse", "ingest", "--source", "folder"]
+COPY = """
+import os, pathlib, psycopg, sys
+with psycopg.connect(os.environ["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+    with cursor.copy("COPY observation FROM STDIN") as copy:
+        copy.write(pathlib.Path(sys.argv[1]).read_bytes())"""
 
 
 def measure() -> Iterator[Measurement]:
-    """The time of a first and of a second ingestion, and the memory of one."""
+    """The time of a first ingestion, of a second and of the whole command, and the memory of one."""
     with tempfile.TemporaryDirectory() as name, postgres(Path(name) / "postgres") as server:
-        copies, firsts, seconds = [], [], []
+        copies, firsts, agains = [], [], []
         for _ in range(ROUNDS):  # by turns, so that a neighbour's work is in both
             copies.append(_copy(server))
             _empty(server)
             firsts.append(_ingest(server))
-            seconds.append(_ingest(server))
+            agains.append(_ingest(server))
         copy, rival = median(copies), "a bare COPY of the same rows"
         what = "12 real station files, 118,647 rows"
         yield Measurement(f"{what}, into an empty table", median(firsts), "s", rival, copy, TIMES_A_COPY * copy)
-        yield Measurement(f"{what}, which are there", median(seconds), "s", rival, copy, TIMES_A_COPY * copy)
+        yield Measurement(f"{what}, which are there", median(agains), "s", rival, copy, TIMES_A_COPY * copy)
+        copy, whole = _commands(server, Path(name) / "rows")
+        yield Measurement(f"{what}, the whole command", whole, "s", f"{rival} by a command", copy, TIMES_A_COPY * copy)
         usual, big = _peak(server, FILES), _peak(server, _big_file(Path(name)))
         what = f"Peak memory of an ingestion, one file of {BIG_FILE_DAYS:,} days"
         yield Measurement(what, big, "MB", "the 12 real files", usual, MEMORY * usual)
@@ -54,6 +62,22 @@ def print_peak(folder: str) -> None:
     run_ingest(load(IngestSettings, weather_folder=folder), "folder")
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     print(int(line.split()[1]) / 1024)
+
+
+def _commands(server: Postgres, rows: Path) -> tuple[float, float]:
+    """The time of a COPY and of an ingestion as commands of their own, with what each imports."""
+    rows.write_bytes(b"".join(_rows(path) for path in sorted(FILES.glob("*.txt"))))
+    copies, wholes = [], []
+    for _ in range(ROUNDS):
+        _empty(server)
+        copies.append(seconds([sys.executable, "-c", COPY, rows], _environment(server)))
+        _empty(server)
+        wholes.append(seconds(COMMAND, _environment(server) | {"WEATHER_FOLDER": str(FILES)}))
+    return median(copies), median(wholes)
+
+
+def _environment(server: Postgres) -> dict[str, str]:
+    return {"DATABASE_URL": server.url(), "DATABASE_SSLMODE": "disable"}
 
 
 def _ingest(server: Postgres) -> float:
@@ -92,8 +116,8 @@ def _empty(server: Postgres) -> None:
 
 
 def _peak(server: Postgres, folder: Path) -> float:
-    environment = os.environ | {"DATABASE_URL": server.url(), "DATABASE_SSLMODE": "disable"}
-    out = subprocess.check_output([sys.executable, "-c", PROGRAM, str(folder)], cwd=ROOT, env=environment, text=True)
+    environment = os.environ | _environment(server)
+    out = subprocess.check_output([sys.executable, "-c", PEAK, str(folder)], cwd=ROOT, env=environment, text=True)
     return float(out.splitlines()[-1])
 
 
