@@ -23,6 +23,7 @@ SUITES = (
     "report_files",
     "report_way",
     "snowflake_deploy",
+    "weather",
     "conflict_updater",
     "demo",
 )

@@ -7,16 +7,12 @@ import os
 import time
 from typing import Any
 
-import boto3
 import psycopg
-from botocore.config import Config
 
 from weather_warehouse import log, metrics
 from weather_warehouse.ingestion import Tally, ingest
 from weather_warehouse.settings import IngestSettings, SettingsError
 from weather_warehouse.sources import Bucket, Folder, Source
-
-_RETRIES = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60)
 
 
 def run_ingest(settings: IngestSettings, kind: str | None) -> int:
@@ -42,8 +38,15 @@ def _source(settings: IngestSettings, kind: str) -> Source:
         return Folder(settings.weather_folder)
     if settings.weather_bucket is None:
         raise SettingsError("WEATHER_BUCKET is not set; it is required with --source s3.")
-    client: Any = boto3.client("s3", region_name=os.environ.get("AWS_REGION"), config=_RETRIES)
-    return Bucket(client, settings.weather_bucket, settings.weather_prefix)
+    return Bucket(_client(), settings.weather_bucket, settings.weather_prefix)
+
+
+def _client() -> Any:
+    import boto3  # only now: a folder needs none of it
+    from botocore.config import Config
+
+    retries = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60)
+    return boto3.client("s3", region_name=os.environ.get("AWS_REGION"), config=retries)
 
 
 def _summary(tally: Tally) -> dict[str, int]:

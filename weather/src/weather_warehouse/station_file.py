@@ -14,7 +14,7 @@ from functools import lru_cache
 _MISSING = -9999
 _MOST_BYTES = 64  # of a line; right ones have about 26
 _MOST_WRONG = 20  # lines that are told before the rest of a file is not read
-_FIRST_YEAR, _LAST_YEAR = 1700, 2199  # bounds a file's days, and so the memory that tells which of them came before
+_FIRST, _LAST = datetime.date(1700, 1, 1), datetime.date(2199, 12, 31)  # a byte for each tells whether it came before
 _NUMBER = re.compile(rb" {0,9}(-?[0-9]{1,5})[ \r]{0,9}")
 
 WrongLine = tuple[int, str]
@@ -40,7 +40,8 @@ class Conversion:
         Raises:
             WrongFile: after the last line, or the twentieth wrong one.
         """
-        number, days, wrong = 0, set[bytes](), list[WrongLine]()
+        number, wrong = 0, list[WrongLine]()
+        days = bytearray((_LAST - _FIRST).days + 1)
         for lines in _lines(chunks):
             rows = []
             for number, line in enumerate(lines, start=number + 1):  # noqa: B020 - it goes on where the last block ended
@@ -69,32 +70,33 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield [rest]
 
 
-def _row(line: bytes, days: set[bytes]) -> bytes:
+def _row(line: bytes, days: bytearray) -> bytes:
     if len(line) > _MOST_BYTES:
         raise ValueError(f"more than {_MOST_BYTES} bytes; date, maximum, minimum and rain are allowed")
     fields = line.split(b"\t")
     if len(fields) != 4:
         raise ValueError(f"{_shown(line)} has {len(fields)} of 4 fields; date, maximum, minimum and rain are allowed")
     day = _day(fields[0])
-    row = b"%b\t%b\t%b\t%b\n" % (day, _maximum(fields[1]), _minimum(fields[2]), _rain(fields[3]))
-    if day in days:
-        raise ValueError(f"the date {_shown(day)} came before; each day once is allowed")
-    days.add(day)
+    row = b"%b\t%b\t%b\t%b\n" % (fields[0], _maximum(fields[1]), _minimum(fields[2]), _rain(fields[3]))
+    if days[day]:
+        raise ValueError(f"the date {_shown(fields[0])} came before; each day once is allowed")
+    days[day] = True
     return row
 
 
 # What a file has over and over is looked at once; each of these keeps no more than so many different texts.
-@lru_cache(200_000)
-def _day(text: bytes) -> bytes:
+@lru_cache(20_000)
+def _day(text: bytes) -> int:
+    """The number of a day, 0 for the first that is allowed."""
     year = text[:4] if len(text) == 8 and text.isdigit() else b"0"
     try:
         day = datetime.date(int(year), int(text[4:6]), int(text[6:]))
     except ValueError:
         day = datetime.date.min
-    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        allowed = f"a day as yyyymmdd from {_FIRST_YEAR} to {_LAST_YEAR}"
+    if not _FIRST <= day <= _LAST:
+        allowed = f"a day as yyyymmdd from {_FIRST.year} to {_LAST.year}"
         raise ValueError(f"the date is {_shown(text)}; {allowed} is allowed")
-    return text
+    return (day - _FIRST).days
 
 
 def _tenths(name: str, low: int, high: int, unit: str) -> Callable[[bytes], bytes]:
