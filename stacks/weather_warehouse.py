@@ -167,5 +167,8 @@ class WeatherWarehouseStack(cdk.Stack):
         )
 
     def _settings(self) -> dict[str, str]:
-        """Where both find the database."""
-        return self.database.connection_environment(ssl_mode=self._table.database.ssl_mode)
+        """What both read from their environment."""
+        return {
+            "ENVIRONMENT": self._environment.name,
+            **self.database.connection_environment(ssl_mode=self._table.database.ssl_mode),
+        }

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,30 @@ def test_a_request_under_way_is_answered_after_sigterm(database, server, station
             _until(lambda: database.execute(waiting).fetchone()[0])
             pool.submit(_let_go_when_closed, urllib.parse.urlsplit(address).port, other)
         assert asked.result()["total"] == 2400
+
+
+def test_a_new_password_of_the_database_ends_the_process_so_that_a_new_task_starts(server, database, tmp_path):
+    database.execute("DROP ROLE IF EXISTS weather_user")
+    database.execute("CREATE ROLE weather_user LOGIN PASSWORD 'first'")
+    database.execute("GRANT ALL ON SCHEMA public TO weather_user")
+    url = server.url().replace(server.url().split("//")[1].split("@")[0], "weather_user:first")
+    with web(tmp_path, DATABASE_URL=url) as address:
+        _until(lambda: get(f"{address}/api/ready") == {"status": "ready"})
+        database.execute("ALTER ROLE weather_user PASSWORD 'second'")
+        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'weather_user'")
+        with pytest.raises(urllib.error.URLError):  # 503, and then nobody listens any more
+            get(f"{address}/api/ready")
+        _until(lambda: _refuses(urllib.parse.urlsplit(address).port))
+    told = (tmp_path / "web.log").read_text()
+    assert "database.password_refused" in told
+    assert "first" not in told
+
+
+def test_the_page_of_the_api_names_its_parts_without_a_scheme(database, tmp_path):
+    with web(tmp_path) as address, urllib.request.urlopen(f"{address}/docs", timeout=20) as answer:
+        page = answer.read().decode()
+    assert "/swagger/swagger-ui-bundle.js" in page
+    assert "http://" not in page
 
 
 def _let_go_when_closed(port, session):

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Query, Request
-from fastapi_swagger import patch_fastapi
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
 
 from weather_warehouse import queries
 from weather_warehouse.web.database import Database
@@ -46,8 +48,8 @@ def make_app(database: Database, *, environment: str) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # behind a load balancer to http://
     )
-    patch_fastapi(app, redirect_from_root_to_docs=False)
     install(app)
+    _add_docs(app)
     _add_operations(app, database, environment)
     _add_weather(app, database)
     generate = app.openapi
@@ -59,6 +61,22 @@ def make_app(database: Database, *, environment: str) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it: "Extending OpenAPI"
     return app
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Serve Swagger UI at /docs out of the image."""
+    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+
+    # Paths without a scheme: TLS ends before the container, and a browser takes no http:// script into such a page.
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url="/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/swagger/swagger-ui.css",
+            swagger_favicon_url="/swagger/favicon-32x32.png",
+        )
 
 
 def _add_operations(app: FastAPI, database: Database, environment: str) -> None:
