@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from snowgate import Architecture
+from snowgate import Architecture, NetworkMode
+from snowgate.subnet_ranges import ranges_in
 from stacks.environment_errors import EnvironmentFileError, Problem, problems_of
 from stacks.environment_snowflake import SnowflakeTable
 from stacks.environment_systems import ConflictUpdaterTable, MatillionAgentTable, WeatherWarehouseTable
@@ -36,6 +37,18 @@ class NetworkTable(Table):
     availability_zones: list[str] = Field(
         description="two or more different zones of the region, as in [eu-west-1a, eu-west-1b]"
     )
+    public_cidrs: list[str] | None = Field(
+        default=None, description='a range a zone, as in ["10.0.10.0/24", "10.0.11.0/24"]; left out, cidr is split'
+    )
+    private_cidrs: list[str] | None = Field(
+        default=None, description='a range a zone, as in ["10.0.1.0/24", "10.0.2.0/24"]; left out, cidr is split'
+    )
+    nat_count: int | None = Field(default=None, ge=1, le=6, description="1 to 6 with NAT; left out, one a zone")
+    nat_ami: str | None = Field(
+        default=None,
+        pattern=r"^ami-[0-9a-f]{8,17}$",
+        description='the id of an AMI of fck-nat in the region, as in "ami-0123456789abcdef0"',
+    )
 
     @field_validator("cidr")
     @classmethod
@@ -56,6 +69,28 @@ class NetworkTable(Table):
         if len(set(value)) < max(2, len(value)):
             raise ValueError("fewer than two, or one twice")
         return value
+
+    @model_validator(mode="after")
+    def _fits_the_mode(self) -> NetworkTable:
+        mode = self.network_mode
+        faults = []
+        if (mode is NetworkMode.NAT_INSTANCE) != (self.nat_ami is not None):
+            faults.append(Fault("nat_ami", 'it goes with mode = "nat_instance", and that with it'))
+        if self.nat_count and not (mode.has_nat and self.nat_count <= len(self.availability_zones)):
+            faults.append(Fault("nat_count", f"mode is {self.mode}, with {len(self.availability_zones)} zones"))
+        try:
+            ranges_in(
+                self.cidr, self.availability_zones, mode, {"Public": self.public_cidrs, "Private": self.private_cidrs}
+            )
+        except ValueError as error:
+            faults.append(Fault("public_cidrs" if self.public_cidrs else "private_cidrs", str(error)))
+        refuse(self, faults)
+        return self
+
+    @property
+    def network_mode(self) -> NetworkMode:
+        """The mode as the construct takes it."""
+        return NetworkMode(self.mode)
 
 
 class AlarmsTable(Table):

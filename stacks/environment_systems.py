@@ -30,6 +30,7 @@ def _is_cron(text: str) -> str:
     return text
 
 
+TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 SCHEDULE = 'a schedule of EventBridge Scheduler, as in "cron(0 2 * * ? *)" or "rate(1 hour)"'
 WHOLE_ARN = "the whole ARN of a secret in Secrets Manager; left out, the stack makes one"
 Schedule = Annotated[
@@ -39,6 +40,9 @@ Schedule = Annotated[
 ]
 TimeZone = Annotated[
     str, AfterValidator(_is_zone), Field(description='a time zone of the IANA database, as in "Europe/Berlin"')
+]
+Port = Annotated[
+    str, Field(pattern=r"^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-5][0-9]{3})$", description="a TCP port, as in 5432")
 ]
 SslMode = Annotated[
     Literal["disable", "require", "verify-ca", "verify-full"],
@@ -155,6 +159,15 @@ class ConflictUpdaterTable(SizedTable):
     enable_stale_cleanup: bool = Field(default=True, description="true or false")
 
 
+class QuietTable(Table):
+    """Hours of the day with one task; they need max_count."""
+
+    down: str = Field(pattern=TIME, description='when they begin, as in "20:00"')
+    up: str = Field(pattern=TIME, description='when they end, as in "06:00"')
+    days: str = Field(default="*", pattern=r"^[A-Z0-9*,-]+$", description='days as cron has them, as in "MON-FRI"')
+    timezone: TimeZone = "UTC"
+
+
 class MatillionAgentTable(SizedTable):
     """The Matillion agent: a service without a way in, that asks Matillion for work."""
 
@@ -167,8 +180,20 @@ class MatillionAgentTable(SizedTable):
     max_count: int | None = Field(default=None, ge=1, le=1000, description="1 to 1000 tasks; left out, no scaling")
     ephemeral_gib: int | None = Field(default=None, ge=21, le=200, description="21 to 200 GiB; left out, 20")
     spot_percent: int = Field(default=0, ge=0, le=100, description="0 to 100")
+    quiet: QuietTable | None = None
+    outbound: dict[Port, list[Cidr]] = Field(
+        default={}, description='ports of databases and the ranges behind them, as in { 5432 = ["10.0.0.0/8"] }'
+    )
     create_bucket: bool = Field(default=False, description="true or false")
     extension_library_location: str | None = Field(
         default=None, pattern=r"^\S+$", description='where extension libraries lie, as in "s3://bucket/prefix"'
     )
     extension_library_protocol: Literal["s3", "https"] | None = Field(default=None, description='"s3" or "https"')
+
+    @model_validator(mode="after")
+    def _scales_where_it_is_quiet(self) -> MatillionAgentTable:
+        if self.max_count is not None and self.max_count < self.desired_count:
+            refuse(self, [Fault("max_count", f"desired_count is {self.desired_count}")])
+        if self.quiet and self.max_count is None:
+            refuse(self, [Fault("quiet.down", "it is for a service that scales: give max_count")])
+        return self

@@ -8,9 +8,18 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from snowgate import AgentService, FargateSize, ManualSecret, ReportBucket, ServiceImage, ServiceMonitoring
+from snowgate import (
+    AgentScaling,
+    AgentService,
+    FargateSize,
+    ManualSecret,
+    QuietHours,
+    ReportBucket,
+    ServiceImage,
+    ServiceMonitoring,
+)
 from stacks.environment import Environment
-from stacks.environment_systems import MatillionAgentTable
+from stacks.environment_systems import MatillionAgentTable, QuietTable
 from stacks.removal import removal_policy
 
 
@@ -49,6 +58,8 @@ class MatillionAgentStack(cdk.Stack):
             architecture=environment.built_for,
             desired_count=table.desired_count,
             spot_percent=table.spot_percent,
+            scaling=_scaling(table),
+            outbound={int(port): ranges for port, ranges in table.outbound.items()},
             removal_policy=removal_policy(environment),
         )
         if table.create_bucket:
@@ -75,6 +86,16 @@ def _settings(table: MatillionAgentTable) -> dict[str, str]:
         "EXTENSION_LIBRARY_PROTOCOL": table.extension_library_protocol or "",
     }
     return {name: value for name, value in settings.items() if value}
+
+
+def _scaling(table: MatillionAgentTable) -> AgentScaling | None:
+    if table.max_count is None:
+        return None
+    return AgentScaling(max_tasks=table.max_count, quiet_hours=_quiet_hours(table.quiet) if table.quiet else None)
+
+
+def _quiet_hours(table: QuietTable) -> QuietHours:
+    return QuietHours(down=table.down, up=table.up, days=table.days, time_zone=cdk.TimeZone.of(table.timezone))
 
 
 def _secret(scope: Construct, construct_id: str, arn: str | None) -> secretsmanager.ISecret | None:

@@ -249,6 +249,31 @@ WRONG = {
         "[alarms]\nmonthly_budget_usd = 0\n\n[weather_warehouse]",
         r"alarms.monthly_budget_usd: given 0 .*more than 0",
     ),
+    "a NAT instance without its image": (
+        "[network]",
+        '[network]\nmode = "nat_instance"',
+        r"network.nat_ami: given nothing: it goes with mode = \"nat_instance\"",
+    ),
+    "NAT in a network that has none": (
+        "[network]",
+        "[network]\nnat_count = 1",
+        r"network.nat_count: given 1 .*mode is public, with 2 zones. Allowed: 1 to 6 with NAT",
+    ),
+    "a range outside of the network": (
+        "[network]",
+        '[network]\nmode = "nat_gateways"\nprivate_cidrs = ["10.0.1.0/24", "10.0.2.0/24"]',
+        r"network.private_cidrs: given .*10.0.1.0/24",
+    ),
+    "quiet hours of a service that does not scale": (
+        "max_count = 10\n",
+        "",
+        r"matillion_agent.quiet.down: .*it is for a service that scales: give max_count",
+    ),
+    "a port that there is not": (
+        "{ 5432 =",
+        "{ 70000 =",
+        r"matillion_agent.outbound",
+    ),
 }
 
 
