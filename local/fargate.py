@@ -30,7 +30,7 @@ from botocore.exceptions import ClientError
 
 from local import targets
 from local.container_log import ContainerLog
-from local.images import IMAGES, BadDockerfile, Image
+from local.images import IMAGES, BadImage, Image
 from local.processes import free_port, stop_all
 from local.task_endpoint import TaskEndpoint, TaskFacts
 
@@ -178,8 +178,8 @@ class Runner:
             environment["API_URL"] = f"http://127.0.0.1:{web}"  # a load balancer's name leads nowhere on this machine
         try:
             words = image.words(container, overrides)
-        except BadDockerfile as error:
-            raise CannotStart(f"CannotPullContainerError: {error}") from error
+        except BadImage as error:
+            raise CannotStart(f"CannotPullContainerError: {container['image']}: {error}") from error
         name = f"{definition['family']}-{identifier[:8]}"
         output = self.folder / "logs" / "tasks" / f"{name}.log"
         output.parent.mkdir(parents=True, exist_ok=True)

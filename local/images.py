@@ -12,8 +12,8 @@ from typing import Any
 from local.processes import ROOT
 
 
-class BadDockerfile(Exception):
-    """A Dockerfile has no ENTRYPOINT or CMD that can be read; the text says which."""
+class BadImage(Exception):
+    """What stands for an image is not there, or its Dockerfile has no ENTRYPOINT or CMD; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,12 @@ class Image:
 
     def _instruction(self, name: str) -> list[str]:
         file = self.folder / "Dockerfile"
+        for needed in (file, self.interpreter):
+            if not needed.exists():
+                raise BadImage(f"{needed} is missing: run `make setup`")
         found = re.findall(rf"^{name} (\[.*\])$", file.read_text(), re.M)
         if not found:
-            raise BadDockerfile(f"{file} has no {name} in its exec form")
+            raise BadImage(f"{file} has no {name} in its exec form")
         words: list[str] = json.loads(found[-1])
         return words
 
