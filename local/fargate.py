@@ -30,7 +30,7 @@ from botocore.exceptions import ClientError
 
 from local import targets
 from local.container_log import ContainerLog
-from local.images import IMAGES, BadDockerfile, Image
+from local.images import IMAGES, BadImage, Image
 from local.processes import free_port, stop_all
 from local.task_endpoint import TaskEndpoint, TaskFacts
 
@@ -179,8 +179,8 @@ class Runner:
         environment |= {name: value for name, value in _of_this_postgres().items() if name in environment}
         try:
             words = image.words(container, overrides)
-        except BadDockerfile as error:
-            raise CannotStart(f"CannotPullContainerError: {error}") from error
+        except BadImage as error:
+            raise CannotStart(f"CannotPullContainerError: {container['image']}: {error}") from error
         name = f"{definition['family']}-{identifier[:8]}"
         output = self.folder / "logs" / "tasks" / f"{name}.log"
         output.parent.mkdir(parents=True, exist_ok=True)

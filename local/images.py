@@ -13,8 +13,8 @@ from typing import Any
 from local.processes import ROOT
 
 
-class BadDockerfile(Exception):
-    """A Dockerfile says nothing that can be run."""
+class BadImage(Exception):
+    """What stands for an image is not there, or its Dockerfile says nothing that can be run; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Image:
         command = overrides.get("command") or container.get("command") or self._instruction("CMD")
         words = [*entrypoint, *command]
         if not words:
-            raise BadDockerfile(f"{self.folder / 'Dockerfile'} has neither ENTRYPOINT nor CMD in its exec form")
+            raise BadImage(f"{self.folder / 'Dockerfile'} has neither ENTRYPOINT nor CMD in its exec form")
         return [str(self.interpreter), *words[1:]] if words[0] == "python" else words
 
     def environment(self) -> dict[str, str]:
@@ -45,7 +45,11 @@ class Image:
         return {"PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
 
     def _instruction(self, name: str) -> list[str]:
-        found = re.findall(rf"^{name} (\[.*\])$", (self.folder / "Dockerfile").read_text(), re.M)
+        file = self.folder / "Dockerfile"
+        for needed in (file, self.interpreter):
+            if not needed.exists():
+                raise BadImage(f"{needed} is missing: run `make setup`")
+        found = re.findall(rf"^{name} (\[.*\])$", file.read_text(), re.M)
         words: list[str] = json.loads(found[-1]) if found else []
         return words
 

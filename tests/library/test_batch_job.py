@@ -132,8 +132,12 @@ def test_its_role_may_run_its_own_family_in_its_own_cluster_and_nothing_else(mak
     assert len(passed["Resource"]) == 2
     rule = by_action["['events:DescribeRule', 'events:PutRule', 'events:PutTargets']"]["Resource"]
     assert str(rule).endswith(":rule/StepFunctionsGetEventsForECSTaskRule")
+    assert by_action["cloudwatch:PutMetricData"]["Condition"] == {
+        "StringEquals": {"cloudwatch:namespace": "Snowgate/BatchJob"}
+    }
+    limited = ("ecs:ListTasks", "cloudwatch:PutMetricData")
     everywhere = [action for action, statement in by_action.items() if statement["Resource"] == "*"]
-    assert all("logs:CreateLogDelivery" in one or "xray:" in one or one == "ecs:ListTasks" for one in everywhere)
+    assert all("logs:CreateLogDelivery" in one or "xray:" in one or one in limited for one in everywhere)
 
 
 def test_a_schedule_starts_it_in_its_time_zone_and_hands_on_the_time(make: Make, template: Synthesise) -> None:
@@ -167,11 +171,12 @@ def test_without_a_schedule_there_is_no_queue(make: Make, template: Synthesise) 
 
 def test_each_alarm_has_dimensions_and_tells_the_topic(make: Make, stack: cdk.Stack, template: Synthesise) -> None:
     topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:eu-west-1:111122223333:operators")
-    make(schedule=NIGHTLY, alarm_topic=topic)
+    make(schedule=NIGHTLY, alarm_topic=topic, most_skipped=3)
     alarms = template().find_resources("AWS::CloudWatch::Alarm").values()
     assert {alarm["Properties"]["MetricName"] for alarm in alarms} == {
         "ExecutionsFailed",
         "ExecutionsTimedOut",
+        "ExecutionsSkipped",
         "ApproximateNumberOfMessagesVisible",
     }
     for alarm in alarms:
@@ -214,7 +219,7 @@ def test_another_role_can_be_let_start_it(make: Make, stack: cdk.Stack, template
 
 def test_its_metrics_are_of_its_own_state_machine(make: Make) -> None:
     job = make()
-    for metric in (job.metric_failed(), job.metric_timed_out(), job.metric_duration()):
+    for metric in (job.metric_failed(), job.metric_timed_out(), job.metric_skipped(), job.metric_duration()):
         assert dict(metric.dimensions or {}) == {"StateMachineArn": job.state_machine.state_machine_arn}
 
 
@@ -222,6 +227,7 @@ def test_its_metrics_are_of_its_own_state_machine(make: Make) -> None:
     ("arguments", "message"),
     [
         ({"max_attempts": 0}, "Stack/Job: max_attempts is 0; allowed is 1 to 10, nearest is 1"),
+        ({"most_skipped": -1}, "most_skipped is -1; allowed is 0 to 10000"),
         ({"retry_exit_codes": [0]}, "an exit code of retry_exit_codes is 0; allowed is 1 to 255"),
         ({"retry_pause": cdk.Duration.hours(1)}, "retry_pause in seconds is 3600; allowed is 1 to 900"),
         ({"stop_timeout": cdk.Duration.minutes(5)}, "stop_timeout in seconds is 300; .* nearest is 120"),

@@ -106,6 +106,9 @@ def test_of_two_starts_in_the_same_instant_one_works_and_the_other_is_skipped(ma
         starter.join()
     outcomes = [json.loads(made.end(execution)["output"])["outcome"] for execution in started]
     assert sorted(outcomes) == ["skipped", "skipped", "skipped", "succeeded"]
+    [metric] = made.cloud.client("cloudwatch").list_metrics(Namespace="Snowgate/BatchJob")["Metrics"]
+    assert metric["MetricName"] == "ExecutionsSkipped"
+    assert metric["Dimensions"] == [{"Name": "StateMachineArn", "Value": made.machines["Job"]}]
     assert made.runs() == 1
 
 

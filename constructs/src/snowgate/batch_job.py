@@ -37,7 +37,7 @@ class BatchJob(Construct):
     so is one that ends with one of ``retry_exit_codes``; the pause before is ``retry_pause`` (30 seconds unless given)
     and doubles, up to a quarter of an hour. Nothing else is tried again. ``timeout`` (an hour unless given) is for each
     attempt; the task is then stopped, and has ``stop_timeout`` (30 seconds unless given, Fargate's most is 120) after
-    SIGTERM. ``spot`` runs it on Fargate Spot.
+    SIGTERM. ``spot`` runs it on Fargate Spot. ``most_skipped`` adds an alarm: it was skipped more often in a day.
 
     With ``schedule`` there are a ``dead_letter_queue`` for what the scheduler could not deliver, and an alarm on it.
     The scheduled time, UTC in ISO 8601, is the input's ``scheduled_at``, and the container's variable
@@ -45,7 +45,7 @@ class BatchJob(Construct):
     ``task_role_name`` is for what must know the task's role early.
 
     Raises:
-        ValueError: ``max_attempts`` or an exit code is out of range, or a duration is.
+        ValueError: ``max_attempts``, ``most_skipped``, an exit code or a duration is out of range.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class BatchJob(Construct):
         max_attempts: int = 3,
         timeout: cdk.Duration | None = None,
         stop_timeout: cdk.Duration | None = None,
+        most_skipped: int | None = None,
         alarm_topic: sns.ITopic | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
@@ -83,7 +84,7 @@ class BatchJob(Construct):
             timeout=timeout or cdk.Duration.hours(1),
             stop_timeout=stop_timeout or cdk.Duration.seconds(30),
         )
-        _check(self.node.path, attempts)
+        _check(self.node.path, attempts, most_skipped)
 
         self.cluster = cluster or FargateCluster(self, "Cluster", vpc=vpc).cluster
         task = FargateTask(
@@ -113,11 +114,13 @@ class BatchJob(Construct):
             task=task,
             placement=self._placement(vpc, spot=spot),
             attempts=attempts,
+            most_skipped=most_skipped,
             scheduled_at=(scheduled_at_variable, scheduled_at_prefix) if scheduled_at_variable else None,
             alarm_topic=alarm_topic,
             log_retention=log_retention,
             removal_policy=removal_policy,
         )
+        self._runs = machine
         self.state_machine, self.alarms = machine.state_machine, machine.alarms
         self.dead_letter_queue: sqs.IQueue | None = None
         if schedule:
@@ -136,6 +139,10 @@ class BatchJob(Construct):
     def metric_timed_out(self) -> cloudwatch.Metric:
         """Executions that Step Functions itself ended, after all attempts should have been over."""
         return self.state_machine.metric_timed_out()
+
+    def metric_skipped(self) -> cloudwatch.Metric:
+        """Executions that found another one at work, summed over a day."""
+        return self._runs.metric_skipped()
 
     def metric_duration(self) -> cloudwatch.Metric:
         """How long executions took, in milliseconds, averaged over five minutes."""
@@ -184,9 +191,10 @@ class BatchJob(Construct):
         )
 
 
-def _check(path: str, attempts: job_states.Attempts) -> None:
+def _check(path: str, attempts: job_states.Attempts, most_skipped: int | None) -> None:
     for name, given, allowed in (
         ("max_attempts", attempts.most, range(1, 11)),
+        ("most_skipped", most_skipped or 0, range(10_001)),
         *(("an exit code of retry_exit_codes", code, range(1, 256)) for code in attempts.exit_codes),
         ("retry_pause in seconds", attempts.pause.to_seconds(), range(1, job_states.LONGEST_PAUSE + 1)),
         ("timeout in seconds", attempts.timeout.to_seconds(), range(1, 14 * 86400 + 1)),

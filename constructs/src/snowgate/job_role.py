@@ -10,6 +10,7 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge, acknowledge_pattern
 from snowgate.fargate_task import FargateTask
+from snowgate.job_states import NAMESPACE
 from snowgate.run_lock import RunLock
 
 # By this rule Step Functions hears of the end of a task ("Run Amazon ECS tasks" in its Developer Guide).
@@ -17,7 +18,7 @@ _RULE = "StepFunctionsGetEventsForECSTaskRule"
 
 
 class JobRole(Construct):
-    """Lets Step Functions run tasks of one family in one cluster, watch and stop them, and hold one lock."""
+    """Lets Step Functions run tasks of one family in one cluster, watch and stop them, hold one lock, and count."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, cluster: ecs.ICluster, task: FargateTask, lock: RunLock
@@ -42,6 +43,11 @@ class JobRole(Construct):
                 conditions={"ArnEquals": {"ecs:cluster": cluster.cluster_arn}},
             ),
             iam.PolicyStatement(
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],
+                conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+            ),
+            iam.PolicyStatement(
                 actions=["iam:PassRole"],
                 resources=[task.role.role_arn, task.execution_role.role_arn],
                 conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
@@ -55,7 +61,9 @@ class JobRole(Construct):
 
         acknowledge_pattern(self.role, family, "The revisions of the job's own task definition.")
         acknowledge_pattern(self.role, tasks, "A task has an id that it gets when it starts; the cluster is named.")
-        reason = "Delivery of logs and traces cannot be limited to a resource; listing tasks is, to one cluster."
+        reason = (
+            "Delivery of logs and traces cannot be limited; listing tasks is to one cluster, counting to one namespace."
+        )
         acknowledge(self.role, {"IAM5[Resource::*]": reason})
 
     def let_look_at(self, state_machine: stepfunctions.StateMachine) -> None:

@@ -21,7 +21,7 @@ from snowgate.run_lock import RunLock
 
 
 class JobStateMachine(Construct):
-    """A standard workflow that runs ``task`` under a lock, logged and traced, with two alarms.
+    """A standard workflow that runs ``task`` under a lock, logged and traced, with its alarms.
 
     ``placement`` is what RunTask is told beside cluster and task definition. ``scheduled_at`` is the name of a variable
     for the input's scheduled time, and what goes before the time.
@@ -37,6 +37,7 @@ class JobStateMachine(Construct):
         placement: Mapping[str, Any],
         attempts: job_states.Attempts,
         scheduled_at: tuple[str, str] | None,
+        most_skipped: int | None,
         alarm_topic: sns.ITopic | None,
         log_retention: logs.RetentionDays,
         removal_policy: cdk.RemovalPolicy,
@@ -52,7 +53,7 @@ class JobStateMachine(Construct):
         }
         states = {
             **job_states.read_input(scheduled_at=scheduled_at, then="TakeLock"),
-            **lock.take(got="RunTask", taken_over="ListTasks", busy="Skipped"),
+            **lock.take(got="RunTask", taken_over="ListTasks", busy="CountSkipped"),
             **job_states.run_task(
                 arguments, attempts, log_group=task.log_group.log_group_name, stop="ListTasks", then="ReleaseLock"
             ),
@@ -89,14 +90,29 @@ class JobStateMachine(Construct):
             self._alarm("Failed", self.state_machine.metric_failed(), "failed; the execution's cause says why"),
             self._alarm("TimedOut", self.state_machine.metric_timed_out(), "took longer than all its attempts may"),
         ]
+        if most_skipped is not None:
+            words = f"was skipped more than {most_skipped} times in a day"
+            self.alarms.append(self._alarm("Skipped", self.metric_skipped(), words, threshold=most_skipped + 1))
         send_alarms(self.alarms, alarm_topic)
 
-    def _alarm(self, construct_id: str, metric: cloudwatch.Metric, words: str) -> cloudwatch.Alarm:
+    def metric_skipped(self) -> cloudwatch.Metric:
+        """Executions that found another one at work, summed over a day."""
+        return cloudwatch.Metric(
+            namespace=job_states.NAMESPACE,
+            metric_name=job_states.SKIPPED,
+            dimensions_map={"StateMachineArn": self.state_machine.state_machine_arn},
+            statistic=cloudwatch.Stats.SUM,
+            period=cdk.Duration.days(1),
+        )
+
+    def _alarm(
+        self, construct_id: str, metric: cloudwatch.Metric, words: str, *, threshold: int = 1
+    ) -> cloudwatch.Alarm:
         return cloudwatch.Alarm(
             self,
             construct_id,
             metric=metric,
-            threshold=1,
+            threshold=threshold,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,

@@ -16,6 +16,7 @@ import aws_cdk as cdk
 States = dict[str, Any]
 
 CONTAINER = "Container"
+NAMESPACE, SKIPPED = "Snowgate/BatchJob", "ExecutionsSkipped"
 INPUT_NAMES = ("environment", "scheduled_at")
 STOP_MARGIN = 5  # seconds until the stop of a task has come to its container
 LONGEST_PAUSE = 900  # seconds between two attempts
@@ -200,7 +201,7 @@ def stop_tasks(*, cluster: str, family: str, attempts: Attempts, fresh: str, ove
 
 
 def end() -> States:
-    """The states in which an execution ends: Skipped, Succeeded and Failed, by way of WhatCameOut."""
+    """The states in which an execution ends: Succeeded or Failed after WhatCameOut, Skipped after CountSkipped."""
     return {
         "WhatCameOut": {
             "Type": "Choice",
@@ -215,6 +216,26 @@ def end() -> States:
                 "task": _expression("$task_arn"),
             },
             "End": True,
+        },
+        # What cannot be counted is skipped all the same.
+        "CountSkipped": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:cloudwatch:putMetricData",
+            "Arguments": {
+                "Namespace": NAMESPACE,
+                "MetricData": [
+                    {
+                        "MetricName": SKIPPED,
+                        "Dimensions": [
+                            {"Name": "StateMachineArn", "Value": _expression("$states.context.StateMachine.Id")}
+                        ],
+                        "Unit": "Count",
+                        "Value": 1,
+                    }
+                ],
+            },
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Skipped"}],
+            "Next": "Skipped",
         },
         "Skipped": {
             "Type": "Pass",

@@ -46,7 +46,9 @@ def demand(stepfunctions: Any, action: str, resource: str, **keys: str) -> None:
 
     principal = role_session(stepfunctions)
     if not roles.allows(principal, action, resource, get_region(), keys):
-        prefix = {"dynamodb": "DynamoDB", "ecs": "ECS", "iam": "ECS", "states": "Sfn"}[action.partition(":")[0]]
+        prefix = {"dynamodb": "DynamoDB", "states": "Sfn", "cloudwatch": "CloudWatch"}.get(
+            action.partition(":")[0], "ECS"
+        )
         message = f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
         raise stepfunctions._ExecutionError(f"{prefix}.AccessDeniedException", message)
 
@@ -130,6 +132,8 @@ def _demand_for(stepfunctions: Any, resource: str, request: dict[str, Any]) -> N
         demand(stepfunctions, "states:DescribeExecution", request["ExecutionArn"])
     elif (service, action) == ("aws-sdk:ecs", "listTasks"):
         demand(stepfunctions, "ecs:ListTasks", "*", **{"ecs:cluster": request["Cluster"]})
+    elif (service, action) == ("aws-sdk:cloudwatch", "putMetricData"):
+        demand(stepfunctions, "cloudwatch:PutMetricData", "*", **{"cloudwatch:namespace": request["Namespace"]})
     elif (service, action) == ("aws-sdk:ecs", "stopTask"):
         demand(stepfunctions, "ecs:StopTask", request["Task"])
     else:
