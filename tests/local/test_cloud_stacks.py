@@ -120,6 +120,7 @@ def test_a_network_stack_has_the_attributes_that_the_cdk_asks_for(cloud: CloudSe
             "Type": "AWS::EC2::SecurityGroupIngress",
             "Properties": {"GroupId": {"Fn::GetAtt": ["Group", "GroupId"]}} | rule,
         },
+        "Interface": {"Type": "AWS::EC2::NetworkInterface", "Properties": {"SubnetId": subnet}},
         "Log": {
             "Type": "AWS::EC2::FlowLog",
             "Properties": {"ResourceId": vpc, "ResourceType": "VPC", "TrafficType": "ALL"},
@@ -129,6 +130,13 @@ def test_a_network_stack_has_the_attributes_that_the_cdk_asks_for(cloud: CloudSe
     assert outputs["Cidr"] == "10.0.0.0/16"
     [gateway] = cloud.client("ec2").describe_nat_gateways(NatGatewayIds=[outputs["Nat"]])["NatGateways"]
     assert gateway["State"] == "available"
+
+
+def test_cloudfronts_own_addresses_are_a_prefix_list(cloud: CloudServer) -> None:
+    name = "com.amazonaws.global.cloudfront.origin-facing"
+    filters = [{"Name": "prefix-list-name", "Values": [name]}]
+    [found] = cloud.client("ec2").describe_managed_prefix_lists(Filters=filters)["PrefixLists"]
+    assert found["PrefixListId"].startswith("pl-")
 
 
 def test_a_bucket_keeps_its_tags_and_a_secret_is_its_arn(cloud: CloudServer) -> None:

@@ -12,13 +12,14 @@ Attributes = dict[str, Any]
 
 
 def apply() -> None:
-    """ministack knows no EIP, NatGateway, FlowLog and single security group rules, AWS does: here they have an id."""
+    """ministack knows no EIP, NatGateway, FlowLog, interface and single security group rules: here they have an id."""
     from ministack.services import ec2
     from ministack.services.cloudformation import provisioners
 
     require(ec2, "_addresses", "_nat_gateways", "_subnets", "_vpcs", "_now_ts")
     handlers = provisioners._RESOURCE_HANDLERS
     add_type(handlers, "AWS::EC2::FlowLog", "fl")
+    add_type(handlers, "AWS::EC2::NetworkInterface", "eni")
     add_type(handlers, "AWS::EC2::SecurityGroupIngress", "sgr")
     add_type(handlers, "AWS::EC2::SecurityGroupEgress", "sgr")
     _add_addresses(handlers, ec2)
