@@ -44,6 +44,7 @@ def killer(both):
 
 @pytest.mark.soak
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", [True, False], ids=["the first run", "a run over what is on record"])
 def test_killed_anywhere_and_run_again_the_rows_are_those_of_one_run(world, killer, first):
     def set_out():
@@ -70,4 +71,5 @@ def test_killed_anywhere_and_run_again_the_rows_are_those_of_one_run(world, kill
             assert row in (before.get(pair), after.get(pair)), f"killed after exchange {kill_after}"
         world.update(batch_size="2")
         assert world.rows() == after, f"killed after exchange {kill_after}"
+    print(f"{exchanges} exchanges, {halves} kills in the middle")
     assert halves > 0, "no kill came in the middle"

@@ -108,6 +108,13 @@ def test_a_caregiver_who_is_excluded_later_has_the_conflicts_resolved_though_no_
     assert world.update() == (0, 0, 0)
 
 
+def test_two_visits_that_move_to_an_excluded_caregiver_are_no_conflict_any_more(world):
+    world.show([MORNING, LATER])
+    world.update()
+    world.show([changed(MORNING, ssn="333"), changed(LATER, ssn="333")], excluded=["333"])
+    assert world.update() == (0, 0, 1)
+
+
 def test_without_stale_cleanup_nothing_is_resolved(world):
     world.show([MORNING, LATER])
     world.update()
