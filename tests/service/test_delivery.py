@@ -30,7 +30,7 @@ from report_service.delivery import Delivery
 from report_service.errors import RequestError
 from report_service.links import Links
 from report_service.message import Message
-from report_service.queue import DeliveryLedger
+from report_service.queue import DeliveryLedger, statements
 from report_service.recipients import RecipientRules
 from report_service.storage import Storage
 from report_service.workshop import Workshop
@@ -618,6 +618,44 @@ def test_whoever_asked_is_told_once_of_what_a_dead_worker_was_sending(warehouse,
     assert deliver(client) == 0
     assert client.sent == ["asker@example.com"]
     assert [entry[1] for entry in ledger_rows(warehouse)] == ["UNCERTAIN", "UNCERTAIN", "SENT"]
+
+
+def test_whoever_asked_is_told_again_of_a_recipient_that_is_lost_later(warehouse, finished, deliver, cloud, ledger):
+    finished("a", "b", REQUESTED_BY="asker@example.com")
+    client = answering(cloud, lambda _: None)
+    token, dues = ledger.claim(50)
+    for due in dues:
+        assert ledger.sending(due, token)
+        warehouse.change(
+            "UPDATE REPORT_DELIVERY SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE()) WHERE DELIVERY_ID = ?",
+            (due.delivery_id,),
+        )
+        assert deliver(client) == 1
+    assert client.sent == ["asker@example.com"] * 2
+
+
+def test_two_workers_that_find_the_same_lost_recipient_tell_of_it_once(warehouse, finished, ledger, monkeypatch):
+    config_id = finished("a", REQUESTED_BY="asker@example.com")
+    token, (due,) = ledger.claim(50)
+    assert ledger.sending(due, token)
+    warehouse.change("UPDATE REPORT_DELIVERY SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE())")
+    both = warehouse.rows(statements.LOST_DELIVERIES)
+    assert ledger.give_up_lost() == [(config_id, "asker@example.com")]
+    monkeypatch.setattr(warehouse, "rows", lambda _: both)  # the other one had looked before
+    assert ledger.give_up_lost() == []
+
+
+def test_two_workers_at_one_report_make_one_notice(snowflake_account, warehouse, finished, ledger):
+    config_id = finished("a")
+    values = ("email", "asker@example.com", config_id)
+    with snowflake_account.warehouse("two") as other:
+        other._run(lambda cursor: cursor.execute(statements.TELL_REQUESTER, values))  # and no COMMIT yet
+        second = threading.Thread(target=ledger.tell_requester, args=(config_id, "email", "asker@example.com"))
+        second.start()
+        second.join(1)  # without a lock it does not wait
+        other.change("COMMIT")
+        second.join()
+    assert [entry[0] for entry in ledger_rows(warehouse)] == ["a@example.com", "asker@example.com"]
 
 
 def test_a_notice_that_fails_makes_no_other(warehouse, finished, deliver, cloud):
