@@ -14,6 +14,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import apprise
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
@@ -25,13 +26,16 @@ from snowflake.connector.errors import OperationalError
 
 from local.cloud.additions.mail import INBOX
 from report_service.attempt import Attempt
-from report_service.channels import AppriseChannel, DeliveryError, EmailChannel, SnsChannel
+from report_service.catalogue import CsvForm
+from report_service.channels import AppriseChannel, DeliveryError, EmailChannel, SnsChannel, _mime
 from report_service.delivery import Delivery
 from report_service.errors import RequestError
 from report_service.links import Links
 from report_service.message import Message
 from report_service.queue import DeliveryLedger, statements
+from report_service.queue.abandoned import AbandonedTransactions
 from report_service.recipients import RecipientRules
+from report_service.renderers.csv_file import CsvRenderer
 from report_service.storage import Storage
 from report_service.workshop import Workshop
 
@@ -216,6 +220,18 @@ def test_what_a_dead_worker_was_sending_is_uncertain_and_the_rest_goes_on(
     assert ledger_rows(warehouse)[0][1:4] == ("SENT", 1, None)
 
 
+def test_the_lock_is_what_is_told_when_what_holds_it_cannot_be_ended(caplog):
+    class Away:
+        def rows(self, sql):
+            raise OperationalError("no answer")
+
+    lock = SnowflakeError("the lock", errno=625)
+    with pytest.raises(SnowflakeError) as told, AbandonedTransactions(Away(), seconds=1).out_of_the_way():
+        raise lock
+    assert told.value is lock
+    assert "queue.transactions_not_ended" in caplog.text
+
+
 def test_a_dead_worker_that_holds_the_ledger_is_ended_by_whoever_waits_for_it(snowflake_account, finished, cloud):
     finished("a")
     with snowflake_account.warehouse("dead") as dead, snowflake_account.warehouse("two", lock_seconds=1) as session:
@@ -309,6 +325,18 @@ def test_a_file_too_large_to_attach_is_where_its_link_leads(warehouse, finished,
     text = text_of_the_last_mail(cloud)
     assert location in text
     assert "https://" not in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "windows-1252"])
+def test_an_attached_csv_says_its_encoding(tmp_path, encoding):
+    path = tmp_path / "r.csv"
+    path.write_bytes("Zürich\r\n".encode(encoding))
+    message = Message("A title", "text", path, CsvRenderer(CsvForm(encoding=encoding)).media_type)
+    sent = _mime(message, SENDER, "a@example.com").as_bytes()
+    (attached,) = email.message_from_bytes(sent, policy=email.policy.default).iter_attachments()
+    assert (attached.get_content_type(), attached.get_content_charset()) == ("text/csv", encoding)
+    assert attached.get_filename() == "r.csv"
+    assert attached.get_payload(decode=True) == path.read_bytes()
 
 
 def test_a_key_that_cannot_be_read_delays_the_mail_and_loses_none(warehouse, finished, deliver, cloud):
@@ -466,6 +494,26 @@ def test_a_destination_that_speaks_html_gets_text_and_no_markup(hook, destinatio
     told = json.loads(there.got[0])["message"]
     assert html.unescape(told).replace("\xa0", " ") == '<a href="http://x">a</a> & b'
     assert "<a" not in told
+
+
+@pytest.mark.parametrize("form", ["", "&format=markdown"])
+def test_slack_gets_text_and_no_markup(hook, destinations, monkeypatch, form):
+    there = hook(lambda body: (200, "ok"))
+    address = there.url.replace("json://", "http://").split("/?")[0]
+    monkeypatch.setattr(apprise.plugins.N_MGR["slack"], "webhook_url", address)
+    url = f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general?retry=0{form}"
+    destinations({"slack": url})(Message("A title", "<!channel> <http://x|text> *b* & <@U1234567>"), "slack")
+    told = json.loads(there.got[0])
+    (attachment,) = told["attachments"]
+    assert told["mrkdwn"] is False
+    assert "mrkdwn_in" not in attachment
+    assert attachment["text"] == "&lt;!channel&gt; &lt;http://x|text&gt; *b* &amp; &lt;@U1234567&gt;"
+
+
+def test_a_destination_that_speaks_markdown_is_told_plain_text(hook, destinations):
+    there = hook(lambda body: (200, "ok"))
+    destinations({"md": f"{there.url}&format=markdown"})(Message("A title", "*b* [a](http://x)"), "md")
+    assert json.loads(there.got[0])["message"] == "*b* [a](http://x)"
 
 
 def test_a_destination_that_is_new_in_the_secret_is_known_at_once(cloud, hook):
