@@ -623,6 +623,7 @@ def test_whoever_asked_is_told_that_a_report_could_not_be_made(warehouse, finish
     assert client.sent == ["asker@example.com"]
     assert "The report pricing_summary could not be made." in texts[0]
     assert "INVALID_PARAMETER" in texts[0]
+    assert 'Parameters: {"delta":-1}' in texts[0].replace(" -1", "-1")
     assert "Ask again with what is allowed" in texts[0]
     assert f"the procedure RERUN_REPORT({config_id})" in texts[0]
 
@@ -642,7 +643,7 @@ def text_of(params):
 
 
 def test_whoever_asked_is_told_whom_the_report_did_not_reach_once(warehouse, finished, deliver, cloud):
-    finished("a", "b", "c", REQUESTED_BY="asker@example.com")
+    finished("a", "b", "c", REQUESTED_BY="asker@example.com", PARAMETERS={"delta": 77})
     rejected = refusal(400, "MessageRejected", "Address is on the suppression list.")
     texts = []
     client = answering(cloud, lambda address: rejected if address[0] in "bc" else None)
@@ -653,6 +654,9 @@ def test_whoever_asked_is_told_whom_the_report_did_not_reach_once(warehouse, fin
     assert client.sent == ["a@example.com", "asker@example.com"]
     assert "email b@example.com: FAILED, SEND_FAILED: SES did not take the message" in texts[-1]
     assert "email c@example.com: FAILED" in texts[-1]
+    assert "Days before 1998-12-01: 77" in texts[-1]  # the label, as in the report
+    assert "File: attached, " in texts[0]
+    assert "s3://" not in texts[0]  # whoever has the file needs no other place of it
     assert "a@example.com" not in texts[-1]
 
 
