@@ -50,8 +50,8 @@ class TokenSecret:
     Right are AWSCURRENT, AWSPENDING (a rotation tells callers the new token before it is current) and, for 24 hours
     after it was replaced, AWSPREVIOUS. A token that is not known has the secret read again, once a second at most, by
     one thread for all: however many wrong tokens wait for it, those that are known do not. While the secret cannot be
-    read, what was read last is good for an hour: a fault of Secrets Manager keeps no caller out sooner, and a token that
-    was withdrawn is not right for ever.
+    read, what was read last is good for an hour: a fault of Secrets Manager keeps no caller out sooner, and a withdrawn
+    token is not right for ever.
     """
 
     def __init__(
