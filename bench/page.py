@@ -47,7 +47,7 @@ def text(results: Sequence[Mapping[str, Any]]) -> str:
 
 def _row(result: Mapping[str, Any]) -> str:
     value = f"{result['value']:g} {result['unit']}".strip()
-    target = "" if result["target"] is None else f"{round(result['target'], 3):g}"
+    target = "" if result["target"] is None else f"{round(result['target'], 3):g} {result['unit']}".strip()
     holds = "" if result["target"] is None else "yes" if result["holds"] else "**no**"
     return f"| {result['name']} | {value} | {result['rival']} | {result['ratio']} | {target} | {holds} |\n"
 

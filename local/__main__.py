@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from local.demo import Demo
-from local.platform import Platform, require_set_up
+from local.platform import Platform, require_catalogue, require_set_up
 from local.processes import ROOT, StepFailed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -79,6 +79,8 @@ def run_with(folder: Path, command: Sequence[str]) -> int:
     platform = Platform(folder, fixed_ports=PORTS)
     if not platform.warehouse.process():
         raise StepFailed("check of the platform", "it does not run; `make up` starts it")
+    if list(command[:2]) == ["cdk", "deploy"]:
+        require_catalogue()
     return subprocess.run(command, env=platform.tools_environment(), check=False).returncode
 
 
@@ -103,8 +105,8 @@ def _how_to_connect(platform: Platform) -> str:
     return f"""
 Snowflake, with .venv/bin/python:
   import snowflake.connector
-  connection = snowflake.connector.connect({login})
-  connection.cursor().execute("INSERT INTO REPORT_CONFIG (REPORT_NAME) VALUES ('pricing_summary')")
+  with snowflake.connector.connect({login}) as connection:
+      connection.cursor().execute("INSERT INTO REPORT_CONFIG (REPORT_NAME) VALUES ('pricing_summary')")
 
 AWS (boto3, the CDK CLI):
 {exports}

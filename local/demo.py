@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from local import systems
-from local.platform import Platform
+from local.platform import Platform, require_catalogue
 from local.processes import ROOT, StepFailed
 
 FILES = ROOT / "build" / "demo"
@@ -74,6 +74,7 @@ class Demo:
     def deploy(self) -> None:
         """Start the platform and deploy everything to it."""
         steps: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("Check the catalogue of reports", require_catalogue),
             ("Start the AWS and Snowflake stand-ins", self.platform.start),
             ("Synthesise every environment", self.platform.synth),
             ("Bootstrap both accounts (cdk bootstrap, Snowflake administrator)", self.platform.bootstrap),

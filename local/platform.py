@@ -29,6 +29,7 @@ from local.cloud import certificates
 from local.cloud.accounts import OPERATOR
 from local.processes import ROOT, Server, StepFailed, free_port, run
 from local.settings import LocalEnvironment
+from report_service.catalogue import CatalogueError, load_catalogue
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -366,3 +367,11 @@ def require_set_up() -> None:
     ):
         if not (ROOT / place).exists():
             raise StepFailed("check of the set-up", f"{place} is missing: run `make setup`")
+
+
+def require_catalogue() -> None:
+    """Refuse to deploy reports with which no task would start: it would say so in its log, and all requests wait."""
+    try:
+        load_catalogue(ROOT / "service" / "reports")
+    except CatalogueError as error:
+        raise StepFailed("check of service/reports", str(error)) from error

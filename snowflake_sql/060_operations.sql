@@ -44,10 +44,15 @@ TASKS = [
     "{{ database }}.{{ config_schema }}.ECS_TRIGGER_TASK",
     "{{ database }}.{{ reporting_schema }}.DAILY_REPORTS_TASK",
 ]
+{% if daily_reports_enabled %}
+STARTED = TASKS
+{% else %}
+STARTED = TASKS[:1]  # the other one is stopped too, should somebody have started it by hand
+{% endif %}
 
 
 def run(session):
     for task in TASKS:
         session.sql(f"ALTER TASK IF EXISTS {task} SUSPEND").collect()
-    return {"stopped": TASKS}
+    return {"stopped": STARTED}
 $$;

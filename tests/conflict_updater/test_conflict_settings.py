@@ -128,7 +128,9 @@ def test_several_actions_keep_their_order(environment):
 
 
 @pytest.mark.parametrize(
-    "text", [PEM, PEM.replace("\n", "\\n"), PEM.replace("\n", "\\r\\n"), PEM.strip(), f"  {PEM}\n"]
+    "text",
+    [PEM, PEM.replace("\n", "\\n"), PEM.replace("\n", "\\r\\n"), PEM.strip(), f"  {PEM}\n"],
+    ids=["real", "written out", "of Windows, written out", "none at the end", "blanks around"],
 )
 def test_the_keys_line_ends_may_be_real_or_written_out(environment, text):
     environment(SNOWFLAKE_PRIVATE_KEY=text)

@@ -180,7 +180,7 @@ def test_everything_that_is_wrong_with_the_parameters_is_told_at_once():
         "r has no parameter 'frist'; it takes first, second, third. Did you mean first? "
         "Parameter 'third' is given twice; once is allowed. "
         "Parameter second is 6; a whole number not above 5 is allowed. "
-        "r needs first (a whole number not above 5); PARAMETERS gives no value for it."
+        "r needs first (a whole number not above 5); the request gives no value for it."
     )
 
 

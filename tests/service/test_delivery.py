@@ -14,6 +14,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import apprise
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
@@ -25,13 +26,16 @@ from snowflake.connector.errors import OperationalError
 
 from local.cloud.additions.mail import INBOX
 from report_service.attempt import Attempt
-from report_service.channels import AppriseChannel, DeliveryError, EmailChannel, SnsChannel
+from report_service.catalogue import CsvForm
+from report_service.channels import AppriseChannel, DeliveryError, EmailChannel, SnsChannel, _mime
 from report_service.delivery import Delivery
 from report_service.errors import RequestError
 from report_service.links import Links
 from report_service.message import Message
-from report_service.queue import DeliveryLedger
+from report_service.queue import DeliveryLedger, statements
+from report_service.queue.abandoned import AbandonedTransactions
 from report_service.recipients import RecipientRules
+from report_service.renderers.csv_file import CsvRenderer
 from report_service.storage import Storage
 from report_service.workshop import Workshop
 
@@ -216,6 +220,18 @@ def test_what_a_dead_worker_was_sending_is_uncertain_and_the_rest_goes_on(
     assert ledger_rows(warehouse)[0][1:4] == ("SENT", 1, None)
 
 
+def test_the_lock_is_what_is_told_when_what_holds_it_cannot_be_ended(caplog):
+    class Away:
+        def rows(self, sql):
+            raise OperationalError("no answer")
+
+    lock = SnowflakeError("the lock", errno=625)
+    with pytest.raises(SnowflakeError) as told, AbandonedTransactions(Away(), seconds=1).out_of_the_way():
+        raise lock
+    assert told.value is lock
+    assert "queue.transactions_not_ended" in caplog.text
+
+
 def test_a_dead_worker_that_holds_the_ledger_is_ended_by_whoever_waits_for_it(snowflake_account, finished, cloud):
     finished("a")
     with snowflake_account.warehouse("dead") as dead, snowflake_account.warehouse("two", lock_seconds=1) as session:
@@ -309,6 +325,18 @@ def test_a_file_too_large_to_attach_is_where_its_link_leads(warehouse, finished,
     text = text_of_the_last_mail(cloud)
     assert location in text
     assert "https://" not in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "windows-1252"])
+def test_an_attached_csv_says_its_encoding(tmp_path, encoding):
+    path = tmp_path / "r.csv"
+    path.write_bytes("Zürich\r\n".encode(encoding))
+    message = Message("A title", "text", path, CsvRenderer(CsvForm(encoding=encoding)).media_type)
+    sent = _mime(message, SENDER, "a@example.com").as_bytes()
+    (attached,) = email.message_from_bytes(sent, policy=email.policy.default).iter_attachments()
+    assert (attached.get_content_type(), attached.get_content_charset()) == ("text/csv", encoding)
+    assert attached.get_filename() == "r.csv"
+    assert attached.get_payload(decode=True) == path.read_bytes()
 
 
 def test_a_key_that_cannot_be_read_delays_the_mail_and_loses_none(warehouse, finished, deliver, cloud):
@@ -468,6 +496,26 @@ def test_a_destination_that_speaks_html_gets_text_and_no_markup(hook, destinatio
     assert "<a" not in told
 
 
+@pytest.mark.parametrize("form", ["", "&format=markdown"])
+def test_slack_gets_text_and_no_markup(hook, destinations, monkeypatch, form):
+    there = hook(lambda body: (200, "ok"))
+    address = there.url.replace("json://", "http://").split("/?")[0]
+    monkeypatch.setattr(apprise.plugins.N_MGR["slack"], "webhook_url", address)
+    url = f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general?retry=0{form}"
+    destinations({"slack": url})(Message("A title", "<!channel> <http://x|text> *b* & <@U1234567>"), "slack")
+    told = json.loads(there.got[0])
+    (attachment,) = told["attachments"]
+    assert told["mrkdwn"] is False
+    assert "mrkdwn_in" not in attachment
+    assert attachment["text"] == "&lt;!channel&gt; &lt;http://x|text&gt; *b* &amp; &lt;@U1234567&gt;"
+
+
+def test_a_destination_that_speaks_markdown_is_told_plain_text(hook, destinations):
+    there = hook(lambda body: (200, "ok"))
+    destinations({"md": f"{there.url}&format=markdown"})(Message("A title", "*b* [a](http://x)"), "md")
+    assert json.loads(there.got[0])["message"] == "*b* [a](http://x)"
+
+
 def test_a_destination_that_is_new_in_the_secret_is_known_at_once(cloud, hook):
     there, secrets = hook(lambda body: (200, "ok")), cloud.client("secretsmanager")
     arn = secrets.create_secret(Name="destinations-new", SecretString=json.dumps({"old": there.url}))["ARN"]
@@ -575,6 +623,7 @@ def test_whoever_asked_is_told_that_a_report_could_not_be_made(warehouse, finish
     assert client.sent == ["asker@example.com"]
     assert "The report pricing_summary could not be made." in texts[0]
     assert "INVALID_PARAMETER" in texts[0]
+    assert 'Parameters: {"delta":-1}' in texts[0].replace(" -1", "-1")
     assert "Ask again with what is allowed" in texts[0]
     assert f"the procedure RERUN_REPORT({config_id})" in texts[0]
 
@@ -594,7 +643,7 @@ def text_of(params):
 
 
 def test_whoever_asked_is_told_whom_the_report_did_not_reach_once(warehouse, finished, deliver, cloud):
-    finished("a", "b", "c", REQUESTED_BY="asker@example.com")
+    finished("a", "b", "c", REQUESTED_BY="asker@example.com", PARAMETERS={"delta": 77})
     rejected = refusal(400, "MessageRejected", "Address is on the suppression list.")
     texts = []
     client = answering(cloud, lambda address: rejected if address[0] in "bc" else None)
@@ -605,6 +654,9 @@ def test_whoever_asked_is_told_whom_the_report_did_not_reach_once(warehouse, fin
     assert client.sent == ["a@example.com", "asker@example.com"]
     assert "email b@example.com: FAILED, SEND_FAILED: SES did not take the message" in texts[-1]
     assert "email c@example.com: FAILED" in texts[-1]
+    assert "Days before 1998-12-01: 77" in texts[-1]  # the label, as in the report
+    assert "File: attached, " in texts[0]
+    assert "s3://" not in texts[0]  # whoever has the file needs no other place of it
     assert "a@example.com" not in texts[-1]
 
 
@@ -618,6 +670,44 @@ def test_whoever_asked_is_told_once_of_what_a_dead_worker_was_sending(warehouse,
     assert deliver(client) == 0
     assert client.sent == ["asker@example.com"]
     assert [entry[1] for entry in ledger_rows(warehouse)] == ["UNCERTAIN", "UNCERTAIN", "SENT"]
+
+
+def test_whoever_asked_is_told_again_of_a_recipient_that_is_lost_later(warehouse, finished, deliver, cloud, ledger):
+    finished("a", "b", REQUESTED_BY="asker@example.com")
+    client = answering(cloud, lambda _: None)
+    token, dues = ledger.claim(50)
+    for due in dues:
+        assert ledger.sending(due, token)
+        warehouse.change(
+            "UPDATE REPORT_DELIVERY SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE()) WHERE DELIVERY_ID = ?",
+            (due.delivery_id,),
+        )
+        assert deliver(client) == 1
+    assert client.sent == ["asker@example.com"] * 2
+
+
+def test_two_workers_that_find_the_same_lost_recipient_tell_of_it_once(warehouse, finished, ledger, monkeypatch):
+    config_id = finished("a", REQUESTED_BY="asker@example.com")
+    token, (due,) = ledger.claim(50)
+    assert ledger.sending(due, token)
+    warehouse.change("UPDATE REPORT_DELIVERY SET LEASE_UNTIL = DATEADD('SECOND', -1, SYSDATE())")
+    both = warehouse.rows(statements.LOST_DELIVERIES)
+    assert ledger.give_up_lost() == [(config_id, "asker@example.com")]
+    monkeypatch.setattr(warehouse, "rows", lambda _: both)  # the other one had looked before
+    assert ledger.give_up_lost() == []
+
+
+def test_two_workers_at_one_report_make_one_notice(snowflake_account, warehouse, finished, ledger):
+    config_id = finished("a")
+    values = ("email", "asker@example.com", config_id)
+    with snowflake_account.warehouse("two") as other:
+        other._run(lambda cursor: cursor.execute(statements.TELL_REQUESTER, values))  # and no COMMIT yet
+        second = threading.Thread(target=ledger.tell_requester, args=(config_id, "email", "asker@example.com"))
+        second.start()
+        second.join(1)  # without a lock it does not wait
+        other.change("COMMIT")
+        second.join()
+    assert [entry[0] for entry in ledger_rows(warehouse)] == ["a@example.com", "asker@example.com"]
 
 
 def test_a_notice_that_fails_makes_no_other(warehouse, finished, deliver, cloud):

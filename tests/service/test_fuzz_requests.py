@@ -314,4 +314,4 @@ def test_two_values_of_one_name_are_refused(door):
         body = json.dumps({"job_id": "twice", "job_type": "pricing_summary", "input_data": data}).encode()
         answer = door.ask(request(b"POST", b"/process-job", body, JSON_HEADERS))
         assert answer[0] == 422
-        assert is_right(answer)["field"] == name.lower()
+        assert is_right(answer)["field"] == f"input_data.{name.lower()}"

@@ -157,6 +157,27 @@ def test_csv_has_the_delimiter_and_the_encoding_that_the_report_declares(write, 
     assert f"charset={encoding.removesuffix('-sig')};" in renderer.media_type
 
 
+TINY = ["0E-8", "1E-8", "-0.00000123", "0.000001", "-12345.00000001", "7"]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal128(18, 8), pa.decimal128(38, 30), pa.decimal256(60, 8)], ids=str)
+def test_numbers_in_decimal_have_all_their_digits_and_no_exponent_however_small_they_are(write, kind):
+    values = [Decimal(text) for text in TINY]
+    shown = [f"{value:.{kind.scale}f}" for value in values] + [""]
+    texts = ["-1", "\ue002", "a\n\ue0020", "\ue000\ue001", "", "=1", None]
+    table = pa.table({"N": pa.array([*values, None], kind), "T": texts, "M": pa.array([None, *values], kind)})
+    path = write(CsvRenderer(), table, chunk=4)
+    assert [line[0] for line in lines(path)[1:]] == shown
+    assert [line[1] for line in lines(path)[1:]] == ["'-1", *texts[1:5], "'=1", ""]
+    assert [line[2] for line in lines(path)[1:]] == ["", *shown[:-1]]
+    assert f"\r\n{shown[1]},".encode() in path.read_bytes()  # no quotes: it is a number
+    alone = write(CsvRenderer(), table.select(["N"]))
+    assert [line[0] for line in lines(alone)[1:]] == shown
+    columns = definition(n=Column(kind="text"))
+    sheet = openpyxl.load_workbook(write(ExcelRenderer(), table, columns=columns))["Data"]
+    assert [cell.value for cell in sheet["A"]][1:] == [*shown[:-1], None]
+
+
 @pytest.mark.parametrize(("name", "value", "place"), [("株", "a", "Column 株 holds"), ("A", "😀", "Column A holds")])
 def test_csv_refuses_what_its_encoding_does_not_have_by_the_name_of_the_column(write, name, value, place):
     renderer = CsvRenderer(CsvForm(encoding="windows-1252"))
@@ -261,6 +282,16 @@ def test_excel_refuses_more_than_a_file_can_hold(write, monkeypatch):
     with pytest.raises(ReportError, match="r has more data than fit into a file of Excel .* Ask for CSV") as refused:
         write(ExcelRenderer(), pa.table({"A": ["x" * 600] * 50}))
     assert not refused.value.retry
+
+
+def test_excel_refuses_more_columns_than_a_sheet_has_by_the_name_of_the_first_too_many(write):
+    def table(columns):
+        return pa.table({f"C{number}": [1] for number in range(1, columns + 1)})
+
+    with pytest.raises(ReportError, match="16,385 columns .* no room for C16385") as refused:
+        write(ExcelRenderer(), table(16_385))
+    assert not refused.value.retry
+    assert openpyxl.load_workbook(write(ExcelRenderer(), table(16_384)))["Data"].max_column == 16_384
 
 
 SOLD = pa.table(
@@ -602,6 +633,16 @@ def test_the_chart_refuses_values_that_are_no_numbers_by_the_name_of_their_colum
     with pytest.raises(ReportError, match="column value in its values") as refused:
         write(PdfRenderer(), pa.table({"KIND": ["a"], "VALUE": [value]}), chart=chart)
     assert not refused.value.retry
+
+
+def test_the_chart_names_what_has_no_category_or_series(write):
+    chart = Chart(kind="bar", title="By day", category="day", values=("value",), series="line")
+    first = datetime.date(2024, 1, 1)
+    table = pa.table({"DAY": [first, None, first, None], "VALUE": [1, 2, 3, 4], "LINE": ["a", "a", None, None]})
+    shown = pdf_text(write(PdfRenderer(), table, chart=chart)).split("By day")[1].split("Day")[0]
+    assert "2024-01 (none)" in shown  # below the axis
+    assert shown.count("(none)") == 2  # and in the legend
+    assert "None" not in shown
 
 
 def test_the_chart_says_that_some_values_are_not_to_be_seen(write):

@@ -7,7 +7,7 @@ import threading
 import pytest
 from botocore.exceptions import ClientError
 
-from report_service.web.tokens import OLD_TOKEN, READ_AGAIN_SECONDS, NotReadError, TokenSecret
+from report_service.web.tokens import KEPT_SECONDS, OLD_TOKEN, READ_AGAIN_SECONDS, NotReadError, TokenSecret
 
 HOUR = 3600.0
 START = datetime.datetime(2026, 11, 21, 6, tzinfo=datetime.UTC).timestamp()
@@ -154,6 +154,36 @@ def test_what_was_read_is_good_while_secrets_manager_does_not_answer(tokens, sto
     store.failure = ClientError({"Error": {"Code": "InternalServiceError", "Message": "later"}}, "GetSecretValue")
     clock.pass_by(READ_AGAIN_SECONDS)
     assert accepted(tokens, "token-1", "guess") == ["token-1"]
+
+
+def test_what_was_read_is_good_for_an_hour_and_then_nobody_is_let_in(tokens, store, clock):
+    assert accepted(tokens, "token-1") == ["token-1"]
+    store.failure = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
+    clock.pass_by(KEPT_SECONDS - 0.5)
+    assert accepted(tokens, "token-1", "guess") == ["token-1"]
+    clock.pass_by(0.5)  # no new try is made yet
+    with pytest.raises(ClientError):
+        right(tokens, "token-1")
+    clock.pass_by(10)
+    store.failure = None
+    assert accepted(tokens, "token-1", "guess") == ["token-1"]
+
+
+def test_a_secrets_manager_that_hangs_lets_nobody_in_after_an_hour(clock):
+    store = Hanging(clock)
+    tokens = TokenSecret("arn", store, now=clock, wait_seconds=0.1)
+
+    async def ask():
+        assert await tokens.accepts("token-1")
+        clock.pass_by(KEPT_SECONDS)
+        store.let_go.clear()
+        try:
+            with pytest.raises(NotReadError):
+                await tokens.accepts("token-1")
+        finally:
+            store.let_go.set()
+
+    asyncio.run(ask())
 
 
 def test_a_secret_that_was_never_read_is_an_error_and_no_refusal(tokens, store):

@@ -1,13 +1,16 @@
 """From a row to a file in S3, over the real protocols of both stand-ins."""
 
 import csv
+import ctypes
 import dataclasses
 import datetime
 import hashlib
 import io
 import threading
 import time
+from contextlib import contextmanager
 from decimal import Decimal
+from types import SimpleNamespace
 
 import openpyxl
 import polars
@@ -15,14 +18,18 @@ import pyarrow as pa
 import pypdfium2
 import pytest
 from service_rows import insert, row
+from snowflake.connector._internal.arrow_context import ArrowConverterContext
+from snowflake.connector._internal.arrow_stream_utils import create_table_iterator
 
 from report_service.attempt import Attempt
 from report_service.catalogue import OutputFormat, load_catalogue
 from report_service.errors import ErrorCode, ReportError
 from report_service.heartbeat import Heartbeat
 from report_service.queue import ReportQueue
-from report_service.results import _cast, _check_years, _cut
+from report_service.requests import Request
+from report_service.results import _cast, _check_years, _cut, open_result
 from report_service.storage import Storage
+from report_service.warehouse import _tables
 from report_service.workshop import Workshop
 
 BUCKET = "service-tests"
@@ -399,6 +406,53 @@ def test_values_that_do_not_fit_the_type_of_the_first_are_refused_by_the_name_of
         _cast(pa.table({"GOOD": [1], "BAD": later}), schema, "a")
     assert (refused.value.code, refused.value.retry) == (ErrorCode.QUERY_FAILED, False)
     assert _cast(pa.table({"GOOD": [1], "BAD": first}), schema, "a").schema == schema
+
+
+class FineTimes:
+    """A session with one row of a TIMESTAMP_NTZ(9), as Snowflake sends it, through the connector's own conversion."""
+
+    def __init__(self, seconds, fraction):
+        kind = pa.struct([("epoch", pa.int64()), ("fraction", pa.int32())])
+        meaning = {
+            "logicalType": "TIMESTAMP_NTZ",
+            "scale": "9",
+            "precision": "0",
+            "charLength": "0",
+            "nullable": "true",
+        }
+        schema = pa.schema([pa.field("AT", kind, metadata=meaning)])
+        row = pa.array([{"epoch": seconds, "fraction": fraction}], kind)
+        self._reader = pa.RecordBatchReader.from_batches(schema, [pa.RecordBatch.from_arrays([row], schema=schema)])
+        self.description = [
+            SimpleNamespace(name="N", type_code=0, scale=8),
+            SimpleNamespace(name="AT", type_code=8, scale=9),
+        ]
+
+    @contextmanager
+    def batches(self, sql, values, query_tag):
+        yield _tables(self)
+
+    def fetch_arrow_batches(self):
+        stream = ctypes.create_string_buffer(1024)
+        self._reader._export_to_c(ctypes.addressof(stream))
+        for batch in create_table_iterator(ctypes.addressof(stream), context=ArrowConverterContext()):
+            yield pa.Table.from_batches([batch])
+
+
+def test_a_nanosecond_beyond_the_year_2262_is_refused_by_the_name_of_its_column(catalogue):
+    request = Request(catalogue.find("pricing_summary"), OutputFormat.CSV, {"delta": 90}, ())
+
+    def read(*time):
+        with open_result(FineTimes(*time), request, query_tag="t", still_wanted=lambda: None) as result:
+            return pa.Table.from_batches(result.batches).column("AT").type
+
+    assert read(1_700_000_000, 123_456_789) == pa.timestamp("ns")
+    assert read(10_413_792_000, 123_456_000) == pa.timestamp("us")
+    with pytest.raises(
+        ReportError, match=r"'2262-04-11.*query\.sql must cast AT, like ::TIMESTAMP_NTZ\(6\)"
+    ) as refused:
+        read(10_413_792_000, 123_456_789)
+    assert (refused.value.code, refused.value.retry) == (ErrorCode.QUERY_FAILED, False)
 
 
 @pytest.mark.parametrize("output", list(OutputFormat))

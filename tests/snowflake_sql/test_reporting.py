@@ -206,4 +206,8 @@ def test_the_daily_task_rests_until_the_setting_says_otherwise(system):
 
 
 def test_stop_and_start_reach_the_daily_task(system, call):
-    assert f"{system.reporting}.DAILY_REPORTS_TASK" in call("STOP_ALL_TASKS()")["stopped"]
+    daily = f"{system.reporting}.DAILY_REPORTS_TASK"
+    system.run(f"ALTER TASK {daily} RESUME", role=system.names["owner_role"])
+    assert daily not in call("STOP_ALL_TASKS()")["stopped"]  # the setting has not started it
+    [task] = system.run(f"SHOW TASKS LIKE 'DAILY_REPORTS_TASK' IN SCHEMA {system.reporting}")
+    assert task["state"] == "suspended"

@@ -105,9 +105,7 @@ def test_the_task_wakes_the_worker_by_itself_and_operators_can_stop_it(prepared)
     assert wait_for(lambda: system.aws.calls) == [{"data": [[0, 1, 0]]}]
 
     stopped = system.run(f"CALL {system.reporting}.STOP_ALL_TASKS()")
-    assert json.loads(stopped[0]["STOP_ALL_TASKS"]) == {
-        "stopped": [f"{system.config}.ECS_TRIGGER_TASK", f"{system.reporting}.DAILY_REPORTS_TASK"]
-    }
+    assert json.loads(stopped[0]["STOP_ALL_TASKS"]) == {"stopped": [f"{system.config}.ECS_TRIGGER_TASK"]}
     assert state(system) == "suspended"
     system.run(ROW)
     time.sleep(1.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import threading
@@ -96,8 +97,12 @@ class AppriseChannel:
                 )
             # Not the plugin's own `notify`: to one that speaks HTML, like Telegram's, our text would be markup.
             notifier = apprise.Apprise(plugin)
+            if plugin.notify_format == apprise.NotifyFormat.MARKDOWN:  # apprise takes text for Markdown as it is
+                plugin.notify_format = apprise.NotifyFormat.TEXT
+            # Slack reads <!channel> and <url|text> in plain text too (its page "Formatting message text").
+            text = html.escape(message.text, quote=False) if plugin.secure_protocol == "slack" else message.text
             with apprise.LogCapture(level=apprise.logging.WARNING) as told:  # type: ignore[no-untyped-call]
-                if notifier.notify(title=message.subject, body=message.text, body_format=apprise.NotifyFormat.TEXT):
+                if notifier.notify(title=message.subject, body=text, body_format=apprise.NotifyFormat.TEXT):
                     return
                 reason = " ".join(told.getvalue().split()) or "apprise did not say why"
         status = int(found[1]) if (found := _STATUS.search(reason)) else None
@@ -167,6 +172,11 @@ def _mime(message: Message, sender: str, recipient: str) -> EmailMessage:
     mail["From"], mail["To"], mail["Subject"] = sender, recipient, message.subject
     mail.set_content(message.text)
     if message.path:
-        kind, subtype = message.media_type.split(";")[0].split("/")
-        mail.add_attachment(message.path.read_bytes(), maintype=kind, subtype=subtype, filename=message.path.name)
+        told = EmailMessage()
+        told["Content-Type"] = message.media_type
+        kind, subtype = told.get_content_type().split("/")
+        parameters = dict(told["Content-Type"].params)  # the charset of a CSV
+        mail.add_attachment(
+            message.path.read_bytes(), maintype=kind, subtype=subtype, filename=message.path.name, params=parameters
+        )
     return mail

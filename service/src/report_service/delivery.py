@@ -14,13 +14,13 @@ from snowflake.connector.errors import Error as SnowflakeError
 from report_service import log
 from report_service.catalogue import Catalogue
 from report_service.channels import Channel, DeliveryError, NoAnswerError
-from report_service.errors import ReportError
+from report_service.errors import ReportError, presentable
 from report_service.links import Links
 from report_service.message import Message, failure_message, report_message
 from report_service.queue.delivery_ledger import DeliveryLedger
 from report_service.queue.rows import Due
 from report_service.recipients import RecipientRules
-from report_service.renderers import facts_of, renderer_for
+from report_service.renderers import facts_of, renderer_for, shown_parameters
 from report_service.requests import finished_request
 from report_service.storage import Storage
 
@@ -70,7 +70,7 @@ class Delivery:
             if reports:
                 self._send(ledger, token, reports, lambda: self._report(reports, Path(folder)), stopping)
             if notices:
-                self._send(ledger, token, notices, lambda: _notice(ledger, notices[0]), stopping)
+                self._send(ledger, token, notices, lambda: self._notice(ledger, notices[0]), stopping)
 
     def _send(
         self,
@@ -134,7 +134,14 @@ class Delivery:
                 link = self._links.link(due.config_id, due.produced.location, now=due.now())
         except ReportError as error:
             raise DeliveryError(error.code, error.message, retry=error.retry) from error
-        return report_message(facts, due.produced, path, renderer.media_type, link)
+        return report_message(facts, due.produced, path, renderer.media_type, link, by_email=all(by_email))
+
+    def _notice(self, ledger: DeliveryLedger, due: Due) -> Message:
+        try:
+            parameters = shown_parameters(finished_request(due, self._catalogue))
+        except ReportError:  # perhaps that is why there is no report
+            parameters = (("Parameters", presentable(due.parameters)),) if due.parameters else ()
+        return failure_message(due, parameters, ledger.undelivered(due.config_id))
 
     def _record(self, ledger: DeliveryLedger, due: Due, token: str, error: DeliveryError) -> None:
         tries = due.attempts + 1
@@ -150,10 +157,6 @@ class Delivery:
                 _insist(partial(ledger.tell_requester, due.config_id, requester.channel, requester.address))
         # The reason may name the address: it stands in the ledger, not in the log.
         log.warning("delivery.failed", code=error.code, tries=tries, **_ids(due))
-
-
-def _notice(ledger: DeliveryLedger, due: Due) -> Message:
-    return failure_message(due, ledger.undelivered(due.config_id))
 
 
 def _insist(record: Callable[[], Recorded]) -> Recorded:

@@ -22,9 +22,12 @@ class Message:
 
 
 def report_message(
-    facts: ReportFacts, produced: Produced, path: Path | None, media_type: str, link: Link | None
+    facts: ReportFacts, produced: Produced, path: Path | None, media_type: str, link: Link | None, *, by_email: bool
 ) -> Message:
-    """Tell that a report is made, and by which link it can be had: not every channel brings the file along."""
+    """Tell that a report is made, and by which link or where it can be had, unless all get the file itself.
+
+    `by_email` says whether every recipient is told by e-mail: no other channel brings the file along.
+    """
     lines = [
         facts.title,
         facts.description,
@@ -32,30 +35,36 @@ def report_message(
         *(f"{label}: {value}" for label, value in facts.parameters),
         f"Rows: {produced.rows:,}",
         f"Generated: {facts.generated_at:%Y-%m-%d %H:%M:%S} UTC",
-        *_file(produced, path, link),
+        *_file(produced, link, attached=path is not None, by_email=by_email),
         f"SHA-256: {produced.sha256}",
     ]
     return Message(facts.title, _text(lines), path, media_type)
 
 
-def _file(produced: Produced, path: Path | None, link: Link | None) -> list[str]:
-    size = f"{'attached to e-mails, ' if path else ''}{produced.bytes:,} bytes"
+def _file(produced: Produced, link: Link | None, *, attached: bool, by_email: bool) -> list[str]:
+    if attached and by_email:
+        return [f"File: attached, {produced.bytes:,} bytes"]
+    size = f"{'attached to e-mails, ' if attached else ''}{produced.bytes:,} bytes"
     if link:
         return [f"File: {size}, until {link.expires_at:%Y-%m-%d %H:%M} UTC at:", link.url]
     return [f"File: {size}, {produced.location}"]
 
 
-def failure_message(due: Due, undelivered: Sequence[Undelivered]) -> Message:
-    """Tell the requester that a report could not be made, or whom it did not reach."""
+def failure_message(due: Due, parameters: Sequence[tuple[str, str]], undelivered: Sequence[Undelivered]) -> Message:
+    """Tell the requester that a report could not be made, or whom it did not reach.
+
+    `parameters` are labels and values, by which the requester knows it among others of its name.
+    """
     name = " ".join(str(due.report_name).split())[:80]  # whatever the row holds: no header has line breaks
+    asked = [f"{label}: {value}" for label, value in parameters]
     if due.status == "FAILED":
         subject = f"The report {name} could not be made"
-        lines = [f"{subject}.", "", f"{due.error_code}: {due.error_message}", ""]
+        lines = [f"{subject}.", *asked, "", f"{due.error_code}: {due.error_message}", ""]
         again = f"or, once another cause is mended, for the same with the procedure RERUN_REPORT({due.config_id})"
         lines.append(f"Request: {due.config_id}. Ask again with what is allowed, {again}.")
     else:
         subject = f"The report {name} did not reach everybody"
-        lines = [f"{subject}.", "", *(_line(each) for each in undelivered), ""]
+        lines = [f"{subject}.", *asked, "", *(_line(each) for each in undelivered), ""]
         lines.append(f"Request: {due.config_id}. Its file: {due.produced.location if due.produced else 'none'}")
     return Message(subject, _text(lines))
 

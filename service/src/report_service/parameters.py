@@ -142,7 +142,7 @@ def _by_name(
 
 def _missing(parameters: Sequence[Parameter], report: str) -> str:
     needed = " and ".join(f"{parameter.name} ({parameter.allowed()})" for parameter in parameters)
-    return f"{report} needs {needed}; PARAMETERS gives no value for {'it' if len(parameters) == 1 else 'them'}."
+    return f"{report} needs {needed}; the request gives no value for {'it' if len(parameters) == 1 else 'them'}."
 
 
 def _in_wrong_order(declared: Sequence[Parameter], values: Mapping[str, Any]) -> list[tuple[str, str]]:

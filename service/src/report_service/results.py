@@ -13,12 +13,13 @@ from snowflake.connector.errors import Error as SnowflakeError
 
 from report_service.errors import ErrorCode, ReportError
 from report_service.requests import Request
-from report_service.warehouse import Warehouse, session_is_gone
+from report_service.warehouse import UnreadableError, Warehouse, session_is_gone
 
 _FIRST_DAY, _LAST_DAY = (
     (day - datetime.date(1970, 1, 1)).days for day in (datetime.date.min, datetime.date.max)
 )  # as Arrow counts
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # of a timestamp, a second
+_WIDER = "like ::TIMESTAMP_NTZ(6) for times after 2262 or ::VARCHAR for long numbers"
 # What a renderer takes at a time, several times as large on its way into a file.
 _BATCH_ROWS, _BATCH_BYTES = 10_000, 16 * 1024**2
 
@@ -37,7 +38,8 @@ def open_result(
 ) -> Iterator[Result]:
     """Run a request's query and yield its result; `still_wanted` is called before each batch and may raise.
 
-    Raises ReportError QUERY_FAILED with Snowflake's message, and TOO_MANY_ROWS as soon as the limit is passed.
+    Raises ReportError QUERY_FAILED with Snowflake's or the connector's message, and TOO_MANY_ROWS as soon as the limit
+    is passed.
     """
     query = request.report.query
     try:
@@ -45,6 +47,10 @@ def open_result(
             first = next(tables)
             schema = _schema(first.schema, request.report.name)
             yield Result(schema, _batches(first, tables, schema, request, still_wanted))
+    except UnreadableError as error:
+        which = f"cast {', '.join(error.columns)}" if error.columns else "cast it"
+        message = f"The result of {request.report.name} cannot be read: {error} query.sql must {which}, {_WIDER}."
+        raise ReportError(ErrorCode.QUERY_FAILED, message, retry=False) from error
     except SnowflakeError as error:
         reason = "the session with Snowflake was lost." if session_is_gone(error) else _message(error)
         raise ReportError(ErrorCode.QUERY_FAILED, f"The query of {request.report.name} failed: {reason}") from error
@@ -83,7 +89,7 @@ def _cast(table: pa.Table, schema: pa.Schema, report: str) -> pa.Table:
             raise ReportError(
                 ErrorCode.QUERY_FAILED,
                 f"Column {field.name} of {report} begins as {field.type} and goes on as {column.type}: {error}; "
-                "query.sql must cast it, like ::TIMESTAMP_NTZ(6) for times after 2262 or ::VARCHAR for long numbers.",
+                f"query.sql must cast it, {_WIDER}.",
                 retry=False,
             ) from error
     return pa.Table.from_arrays(columns, schema=schema)

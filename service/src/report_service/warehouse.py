@@ -24,6 +24,8 @@ _SESSION_GONE = {390104, 390111, 390112, 390114, 390115, 390195, 250001, 250002}
 _GONE_STATES = ("08001", "08002", "08003", "08006")
 
 _LOCK_TIMEOUT = 625
+_NOT_CONVERTED = 252005  # the connector's own, no statement's
+_TIMES = (4, 6, 7, 8)  # the type codes of the connector: TIMESTAMP, and with _LTZ, _TZ and _NTZ
 
 # Object does not exist or not authorized; no current database or schema; no active warehouse.
 _MISSING = {2003, 2043, 90105, 90106, 606}
@@ -35,6 +37,14 @@ class TransactionTooLongError(Exception):
 
 class BusyError(Exception):
     """All sessions are lent, and none came back in time."""
+
+
+class UnreadableError(Exception):
+    """A result that the connector cannot convert; `columns` may be why: times finer than microseconds."""
+
+    def __init__(self, reason: str, columns: list[str]) -> None:
+        super().__init__(reason)
+        self.columns = columns
 
 
 class Warehouse:
@@ -102,7 +112,8 @@ class Warehouse:
     ) -> Iterator[Iterator[pa.Table]]:
         """Run a query and yield an iterator over its Arrow tables, fetched as they are asked for.
 
-        A result without rows gives one table without rows, so that the columns are always known.
+        A result without rows gives one table without rows, so that the columns are always known. Raises UnreadableError
+        for one that the connector cannot convert.
         """
         tag = {"QUERY_TAG": query_tag} if query_tag else None
 
@@ -283,8 +294,14 @@ def object_is_missing(error: SnowflakeError) -> bool:
 
 def _tables(cursor: Any) -> Iterator[pa.Table]:
     empty = True
-    for table in cursor.fetch_arrow_batches():
-        empty = False
-        yield table
+    try:
+        for table in cursor.fetch_arrow_batches():
+            empty = False
+            yield table
+    except SnowflakeError as error:
+        if error.errno != _NOT_CONVERTED:
+            raise
+        fine = [column.name for column in cursor.description if column.type_code in _TIMES and (column.scale or 0) > 6]
+        raise UnreadableError(str(error.raw_msg or error), fine) from error
     if empty:
         yield cursor.fetch_arrow_all(force_return_table=True)

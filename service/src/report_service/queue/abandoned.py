@@ -26,12 +26,15 @@ class AbandonedTransactions:
 
     @contextmanager
     def out_of_the_way(self) -> Iterator[None]:
-        """End them if what is done inside had to wait for a lock too long; its error is raised all the same."""
+        """End them if what is done inside had to wait for a lock too long; its error is raised in any case."""
         try:
             yield
         except SnowflakeError as error:
             if waited_for_a_lock(error):
-                self._end()
+                try:
+                    self._end()
+                except Exception as why:  # noqa: BLE001 - the lock is what the caller has to know of
+                    log.error("queue.transactions_not_ended", why)
             raise
 
     def _end(self) -> None:

@@ -34,10 +34,15 @@ class DeliveryLedger:
         self._abandoned = AbandonedTransactions(warehouse, seconds=abandoned_seconds)
 
     def give_up_lost(self) -> list[tuple[int, Any]]:
-        """Make UNCERTAIN what dead workers were sending; returns (CONFIG_ID, REQUESTED_BY) of those to be told."""
-        if not self._change(statements.UNCERTAIN):
-            return []
-        return [(int(config_id), by) for config_id, by in self._warehouse.rows(statements.LOST_UNTOLD)]
+        """Make UNCERTAIN what dead workers were sending; returns (CONFIG_ID, REQUESTED_BY) of those to be told.
+
+        What another worker makes so meanwhile is that worker's to tell.
+        """
+        told: dict[int, Any] = {}
+        for delivery_id, config_id, requested_by in self._warehouse.rows(statements.LOST_DELIVERIES):
+            if self._change(statements.UNCERTAIN, (delivery_id,)) and config_id is not None:
+                told[int(config_id)] = requested_by
+        return list(told.items())
 
     def claim(self, limit: int) -> tuple[str, list[Due]]:
         """Take up to `limit` deliveries that are due; returns the token that `sending` and `release` ask for."""

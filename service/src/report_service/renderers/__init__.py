@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from report_service.catalogue import Definition, OutputFormat
-from report_service.renderers.renderer import Column, Renderer, ReportFacts, facts_of, resolve_columns
+from report_service.renderers.renderer import Column, Renderer, ReportFacts, facts_of, resolve_columns, shown_parameters
 
 _RENDERERS = {
     OutputFormat.CSV: ("csv_file", "CsvRenderer"),
@@ -24,4 +24,4 @@ def renderer_for(output: OutputFormat, definition: Definition) -> Renderer:
     return renderer
 
 
-__all__ = ["Column", "Renderer", "ReportFacts", "facts_of", "renderer_for", "resolve_columns"]
+__all__ = ["Column", "Renderer", "ReportFacts", "facts_of", "renderer_for", "resolve_columns", "shown_parameters"]

@@ -2,7 +2,8 @@
 
 UTF-8 and commas, if the report's [csv] says nothing else. Text that a spreadsheet may take for a formula gets an
 apostrophe before it, as OWASP's "CSV Injection" page advises: it begins with a tab, CR or LF, or with = + - @
-(full-width ones too), be there blanks before it or not. Numbers are never touched, so -5 in a number column stays -5.
+(full-width ones too), be there blanks before it or not. Numbers are never touched, so -5 in a number column stays -5;
+those in decimal have all their digits and no exponent.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow.csv as arrow_csv
 
 from report_service.catalogue import CsvForm
 from report_service.errors import ErrorCode, ReportError
+from report_service.renderers.plain_digits import WITH_EXPONENT, plain_digits
 from report_service.renderers.renderer import Column, ReportFacts
 
 _FORMULA = r"\A(?:[\t\r\n]|[\s\p{Z}\p{Cf}]*[=+\-@＝＋－＠])"
@@ -87,7 +89,8 @@ def _no_empty_line(batch: pa.RecordBatch) -> pa.RecordBatch:
     """A NULL in the only column would be an empty line, which readers skip: there it is an empty text."""
     if batch.num_columns != 1 or not batch.column(0).null_count:
         return batch
-    texts = pc.fill_null(batch.column(0).cast(pa.string()), "")
+    (array,) = batch.columns
+    texts = pc.fill_null(plain_digits(array) if _may_have_exponents(array) else array.cast(pa.string()), "")
     return pa.RecordBatch.from_arrays([texts], names=batch.schema.names)
 
 
@@ -105,17 +108,39 @@ def _harmless(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _terminated(batch: pa.RecordBatch, options: arrow_csv.WriteOptions) -> bytes:
-    """Write a batch with CRLF between the rows, which Arrow cannot; line feeds inside a text stay what they are."""
-    mark = ""
-    while any(_holds(array, mark or "\n") for array in batch.columns):
-        mark += "\ue001" if mark else "\ue000\ue001"  # it never overlaps with itself, so what follows a text is found
-    if mark:
-        arrays = [pc.replace_substring(array, "\n", mark) if _is_text(array) else array for array in batch.columns]
-        batch = pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+    """Write a batch with CRLF between the rows and without exponents, neither of which Arrow can.
+
+    Line feeds inside a text stay what they are; numbers without exponents are texts to Arrow, which it puts in quotes.
+    """
+    feed = number = ""
+    if any(_holds(array, "\n") for array in batch.columns):
+        feed = _not_in(batch, "\ue000\ue001")  # it never overlaps with itself, so what follows a text is found
+    if any(map(_may_have_exponents, batch.columns)):
+        number = _not_in(batch, "\ue002")
+    arrays = []
+    for array in batch.columns:
+        if feed and _is_text(array):
+            array = pc.replace_substring(array, "\n", feed)
+        elif number and _may_have_exponents(array):
+            array = pc.binary_join_element_wise(number, plain_digits(array), number, "")
+        arrays.append(array)
     sink = pa.BufferOutputStream()
-    arrow_csv.write_csv(batch, sink, options)
+    arrow_csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names), sink, options)
     lines: bytes = sink.getvalue().to_pybytes().replace(b"\n", b"\r\n")
-    return lines.replace(mark.encode(), b"\n") if mark else lines
+    if number:
+        lines = lines.replace(f'"{number}'.encode(), b"").replace(f'{number}"'.encode(), b"")
+    return lines.replace(feed.encode(), b"\n") if feed else lines
+
+
+def _not_in(batch: pa.RecordBatch, mark: str) -> str:
+    """Return `mark`, made so long that no text has it."""
+    while any(_holds(array, mark) for array in batch.columns):
+        mark += mark[-1]
+    return mark
+
+
+def _may_have_exponents(array: pa.Array) -> bool:
+    return bool(pa.types.is_decimal(array.type) and array.type.scale >= WITH_EXPONENT)
 
 
 def _is_text(array: pa.Array) -> bool:

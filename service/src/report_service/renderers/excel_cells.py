@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from report_service.errors import ErrorCode, ReportError
+from report_service.renderers.plain_digits import plain_digits
 from report_service.renderers.renderer import Column
 
 CELL_CHARACTERS = 32_767  # in UTF-16, where an emoji counts for two
@@ -193,6 +194,8 @@ def _as_text(array: pa.Array) -> pa.Array:
     kind = array.type
     if pa.types.is_floating(kind):  # Arrow writes 123456789012 as 1.23456789012e+11
         return pa.array([value if value is None else str(value) for value in array.to_pylist()], pa.string())
+    if pa.types.is_decimal(kind):
+        return plain_digits(array)
     texts = array.cast(pa.string())
     if pa.types.is_time(kind) or pa.types.is_timestamp(kind):
         texts = pc.replace_substring_regex(texts, r"\.0+$|(\.\d*[1-9])0+$", r"\1")

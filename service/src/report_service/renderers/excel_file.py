@@ -24,7 +24,7 @@ from report_service.errors import ErrorCode, ReportError
 from report_service.renderers.excel_cells import DIGITS, ColumnCells, rows_xml, text_cells
 from report_service.renderers.renderer import Column, ReportFacts
 
-SHEET_ROWS = 1_048_576
+SHEET_ROWS, SHEET_COLUMNS = 1_048_576, 16_384
 _SHEET_BYTES = 1_800_000_000  # a file inside a ZIP without extensions has less than 2 GiB, the last rows included
 _PIECE_CELLS, _PIECE_BYTES = 65_536, 4_000_000  # what is turned into XML at a time; more is no faster
 _ABOUT_WIDTH = 80  # characters
@@ -46,8 +46,13 @@ class ExcelRenderer:
     ) -> int:
         """Write the data sheets and the sheet About.
 
-        Raises ReportError for a text that is too long for a cell, and for a file that is too large for Excel.
+        Raises ReportError for a text that is too long for a cell, for too many columns, and for a file that is too
+        large for Excel.
         """
+        if len(columns) > SHEET_COLUMNS:
+            text = f"{len(columns):,} columns do not fit on a sheet of Excel, which has {SHEET_COLUMNS:,}; "
+            text += f"there is no room for {columns[SHEET_COLUMNS].name}. Ask for CSV, or leave some out in query.sql."
+            raise ReportError(ErrorCode.QUERY_FAILED, text, retry=False)
         # What XlsxWriter leaves behind when something fails goes with the folder; its own `with` would write the file.
         with tempfile.TemporaryDirectory(prefix="excel-") as folder:
             book = Workbook(file, {"constant_memory": True, "tmpdir": folder})

@@ -28,6 +28,7 @@ _SLANTED = 14.0  # points that a slanted label takes of the axis
 _LONGEST = 66.0  # points; a longer slanted label would reach into the table
 _SWATCH = 28.0  # what a label of the legend takes beside its text
 _INK = HexColor("#1F2933")
+_NULL = "(none)"  # a category or series without a value
 
 
 def draw_chart(
@@ -89,7 +90,7 @@ def _series(
     hidden = 0
     for name in chart.values:
         label = columns[names[name.upper()]].label
-        split = [str(part) for part in values(chart.series)] if chart.series else [label] * len(given)
+        split = list(map(_name, values(chart.series))) if chart.series else [label] * len(given)
         for category, part, value in zip(given, split, values(name), strict=True):
             line = series.setdefault(part, [None] * len(categories))
             hidden += line[place[category]] is not None
@@ -99,9 +100,14 @@ def _series(
 
 def _categories(values: list[Any]) -> list[str]:
     """Return the texts of categories; days that are all the first of a month are months."""
-    if all(getattr(value, "day", None) == 1 for value in values):
-        return [value.isoformat()[:7] for value in values]
-    return list(map(str, values))
+    days = [value for value in values if value is not None]
+    if days and all(getattr(value, "day", None) == 1 for value in days):
+        return [_NULL if value is None else value.isoformat()[:7] for value in values]
+    return list(map(_name, values))
+
+
+def _name(value: Any) -> str:
+    return _NULL if value is None else str(value)
 
 
 def _plot(

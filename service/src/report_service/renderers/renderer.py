@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import Protocol
@@ -95,7 +95,7 @@ def facts_of(request: Request, *, config_id: int, requested_by: object, generate
         title=report.definition.title,
         description=report.definition.description,
         source=report.definition.source,
-        parameters=_shown_parameters(report.definition, request.parameters),
+        parameters=shown_parameters(request),
         generated_at=generated_at,
         requested_by=str(requested_by or "unknown"),
         config_id=config_id,
@@ -103,9 +103,10 @@ def facts_of(request: Request, *, config_id: int, requested_by: object, generate
     )
 
 
-def _shown_parameters(definition: Definition, values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
-    """Title and value of each parameter."""
-    return tuple((parameter.title, _shown(values[parameter.name])) for parameter in definition.parameters)
+def shown_parameters(request: Request) -> tuple[tuple[str, str], ...]:
+    """Return title and value of each parameter, as people read them."""
+    declared = request.report.definition.parameters
+    return tuple((parameter.title, _shown(request.parameters[parameter.name])) for parameter in declared)
 
 
 def _shown(value: Value) -> str:

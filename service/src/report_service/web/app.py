@@ -36,7 +36,7 @@ from report_service.web.models import (
     job_status,
     utc,
 )
-from report_service.web.problems import install, responses
+from report_service.web.problems import as_sent, install, responses
 from report_service.web.readiness import Readiness
 from report_service.web.submissions import OpenQueue, Submissions
 
@@ -139,7 +139,7 @@ def _submit_route(
         try:
             job, new = await asyncio.wrap_future(submissions.put(wanted))
         except KeyTakenError as error:
-            differing = " and ".join(error.columns)
+            differing = " and ".join(map(as_sent, error.columns))
             raise HTTPException(
                 409, f"Job {request.job_id} is there already and differs in {differing}; take a new job_id."
             ) from None

@@ -131,7 +131,8 @@ def _optional(schema: Schema, default: Any) -> Schema:
 def _recipients(rules: RecipientRules) -> Schema:
     places: Schema = {"email": {"type": "string", "format": "email"}}
     if rules.topics:
-        places["sns"] = {"enum": [*rules.topics, *(topic.rpartition(":")[2] for topic in rules.topics)]}
+        names = dict.fromkeys(topic.rpartition(":")[2] for topic in rules.topics)
+        places["sns"] = {"enum": list(names)}  # no ARNs: anybody may read this document
     if rules.destinations:
         places["apprise"] = {"type": "string", "pattern": f"^{DESTINATION}$"}
     return {

@@ -28,6 +28,13 @@ _HEADERS = {
     429: {"Retry-After": "1"},  # a bucket gains at least one request a second
     503: {"Retry-After": "5"},
 }
+# What a caller sent for a column of REPORT_CONFIG, which the checks name.
+_SENT = {
+    "REPORT_NAME": "job_type",
+    "OUTPUT_FORMAT": "input_data.format",
+    "PARAMETERS": "input_data",
+    "RECIPIENTS": "input_data.recipients",
+}
 _UNAVAILABLE = {
     SnowflakeError: "Snowflake does not answer as it should; try again later.",
     TransactionTooLongError: "Snowflake took too long; nothing was written, try again later.",
@@ -37,6 +44,11 @@ _UNAVAILABLE = {
     NotReadError: "The tokens cannot be read; try again later.",
     BusyError: "All sessions to Snowflake are taken; try again later.",
 }
+
+
+def as_sent(part: str) -> str:
+    """Return where in a request over HTTP stands what the checks call so: a column, or a parameter."""
+    return _SENT.get(part, f"input_data.{part}")
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -62,7 +74,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestError)
     async def _wrong_request(_: Request, error: RequestError) -> JSONResponse:
-        return problem(422, error.message, field=error.field, code=error.code.value)
+        message, column = error.message, error.field
+        # Only where the message begins with it: further on it may be the caller's own word.
+        if column in _SENT and message.startswith(f"{column} "):
+            message = _SENT[column] + message.removeprefix(column)
+        return problem(422, message, field=column and as_sent(column), code=error.code.value)
 
     @app.exception_handler(RequestValidationError)
     async def _wrong_form(_: Request, error: RequestValidationError) -> JSONResponse:

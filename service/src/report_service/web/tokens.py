@@ -16,9 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from report_service import log
 
 OLD_TOKEN = datetime.timedelta(hours=24)  # after a rotation, callers have this long to take the new one
-READ_AGAIN_SECONDS = 300.0  # a token that was withdrawn is refused after this time at the latest
+READ_AGAIN_SECONDS = 300.0  # a token that was withdrawn is refused after this time, if the secret can be read
+KEPT_SECONDS = 3600.0  # so long is what was read good while the secret cannot be read; then nobody is let in
 PAUSE_SECONDS = 1.0  # between two readings, however many wrong tokens come
-WAIT_SECONDS = 5.0  # for a reading; after that a token that was right before still is, and of others nobody can tell
+WAIT_SECONDS = 5.0  # for a reading; after that what was read before counts, and of other tokens nobody can tell
 
 
 class NotReadError(Exception):
@@ -48,7 +49,9 @@ class TokenSecret:
 
     Right are AWSCURRENT, AWSPENDING (a rotation tells callers the new token before it is current) and, for 24 hours
     after it was replaced, AWSPREVIOUS. A token that is not known has the secret read again, once a second at most, by
-    one thread for all: however many wrong tokens wait for it, those that are known do not.
+    one thread for all: however many wrong tokens wait for it, those that are known do not. While the secret cannot be
+    read, what was read last is good for an hour: a fault of Secrets Manager keeps no caller out sooner, and a withdrawn
+    token is not right for ever.
     """
 
     def __init__(
@@ -64,11 +67,12 @@ class TokenSecret:
         self._now, self._wait_seconds = now, wait_seconds
         self._until: dict[bytes, float] = {}  # a token's digest, and the moment up to which it is right
         self._read_at: float | None = None  # when the last try began, successful or not
-        self._failure: Exception | None = None  # why there is nothing to go on with
+        self._good_until = float("-inf")  # so long may be gone on with that
+        self._failure: Exception | None = None  # of the last try
         self._reading: asyncio.Task[None] | None = None
 
     async def accepts(self, token: str) -> bool:
-        """Tell whether the secret holds it; raises AWS's error if the secret could never be read, or NotReadError."""
+        """Tell whether the secret holds it; raises AWS's error or NotReadError if nobody can tell."""
         digest = _digest(token)
         if self._age() >= READ_AGAIN_SECONDS:
             await self._read()
@@ -76,14 +80,14 @@ class TokenSecret:
             return True
         if not await self._read():
             raise NotReadError(f"Secrets Manager gave no answer within {self._wait_seconds:g} s.")
-        if self._failure:
+        if self._failure and self._now() >= self._good_until:
             raise self._failure
         return self._is_right(digest)
 
     def _is_right(self, digest: bytes) -> bool:
         now = self._now()
         right = [hmac.compare_digest(digest, known) and now < until for known, until in self._until.items()]
-        return any(right)
+        return any(right) and now < self._good_until
 
     def _age(self) -> float:
         return float("inf") if self._read_at is None else self._now() - self._read_at
@@ -101,11 +105,13 @@ class TokenSecret:
     async def _read_versions(self) -> None:
         try:
             # Not of the routes' threads: those may all wait for Snowflake.
+            begun = self._now()
             self._until = await to_thread.run_sync(self._versions, limiter=CapacityLimiter(1))
+            self._good_until = begun + KEPT_SECONDS
             self._failure = None
         except (BotoCoreError, ClientError) as error:
             # Whoever waited for this try hears of it too, and does not wait for a try of its own.
-            self._failure = None if self._until else error
+            self._failure = error
             log.error("web.token_not_read", error)
 
     def _versions(self) -> dict[bytes, float]:
