@@ -9,7 +9,6 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from snowgate import (
-    AgentScaling,
     AgentService,
     FargateSize,
     ManualSecret,
@@ -17,6 +16,7 @@ from snowgate import (
     ReportBucket,
     ServiceImage,
     ServiceMonitoring,
+    ServiceScaling,
 )
 from stacks.environment import Environment
 from stacks.environment_systems import MatillionAgentTable, QuietTable
@@ -88,10 +88,10 @@ def _settings(table: MatillionAgentTable) -> dict[str, str]:
     return {name: value for name, value in settings.items() if value}
 
 
-def _scaling(table: MatillionAgentTable) -> AgentScaling | None:
+def _scaling(table: MatillionAgentTable) -> ServiceScaling | None:
     if table.max_count is None:
         return None
-    return AgentScaling(max_tasks=table.max_count, quiet_hours=_quiet_hours(table.quiet) if table.quiet else None)
+    return ServiceScaling(max_tasks=table.max_count, quiet_hours=_quiet_hours(table.quiet) if table.quiet else None)
 
 
 def _quiet_hours(table: QuietTable) -> QuietHours:

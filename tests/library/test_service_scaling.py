@@ -16,6 +16,7 @@ from snowgate import ScheduledTasks, ServiceScaling, WebService
 
 Synthesise = Callable[[], assertions.Template]
 MORNING = appscaling.Schedule.cron(hour="7", minute="0")
+EVENING = appscaling.Schedule.cron(hour="20", minute="0")
 
 
 @pytest.fixture
@@ -25,7 +26,10 @@ def made(stack: cdk.Stack, vpc: ec2.IVpc, image: ecs.ContainerImage, template: S
         cpu_percent=50,
         memory_percent=70,
         requests_per_task=300,
-        schedules=[ScheduledTasks(MORNING, 4, 12, cdk.TimeZone.EUROPE_PARIS)],
+        schedules=[
+            ScheduledTasks(MORNING, 4, 12, cdk.TimeZone.EUROPE_PARIS),
+            ScheduledTasks(EVENING, 1, 2),
+        ],
     )
     WebService(stack, "Web", vpc=vpc, image=image, min_tasks=2, scaling=scaling)
     return template()
@@ -51,9 +55,10 @@ def test_each_target_is_a_policy(made: assertions.Template) -> None:
 
 def test_a_schedule_changes_the_bounds_in_its_time_zone(made: assertions.Template) -> None:
     [target] = made.find_resources("AWS::ApplicationAutoScaling::ScalableTarget").values()
-    [action] = target["Properties"]["ScheduledActions"]
+    [action, back] = target["Properties"]["ScheduledActions"]
     assert action["ScalableTargetAction"] == {"MinCapacity": 4, "MaxCapacity": 12}
     assert (action["Schedule"], action["Timezone"]) == ("cron(0 7 * * ? *)", "Europe/Paris")
+    assert back["ScalableTargetAction"] == {"MinCapacity": 1, "MaxCapacity": 2}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,8 @@ def test_a_schedule_changes_the_bounds_in_its_time_zone(made: assertions.Templat
         ({"memory_percent": 101}, "memory_percent is 101; allowed is 10 to 100, nearest is 100"),
         ({"requests_per_task": 0}, "the least is 1 request a minute"),
         ({"cpu_percent": None}, "Nothing would scale"),
-        ({"schedules": [ScheduledTasks(MORNING, 3, 2)]}, "min_tasks 3 and max_tasks 2"),
+        ({"schedules": [ScheduledTasks(MORNING, 3, 2), ScheduledTasks(EVENING, 1, 2)]}, "min_tasks 3 and max_tasks 2"),
+        ({"schedules": [ScheduledTasks(EVENING, 1, 2)]}, "one alone for ever. Give its counterpart too"),
     ],
 )
 def test_what_cannot_scale_is_refused(arguments: dict[str, Any], told: str) -> None:

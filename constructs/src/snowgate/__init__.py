@@ -1,6 +1,5 @@
 """CDK constructs that connect Snowflake to containers on AWS Fargate."""
 
-from snowgate.agent_scaling import AgentScaling, QuietHours
 from snowgate.agent_service import AgentService
 from snowgate.alarm_topic import AlarmTopic
 from snowgate.architecture import Architecture
@@ -16,6 +15,7 @@ from snowgate.monthly_budget import MonthlyBudget
 from snowgate.network import Network
 from snowgate.network_mode import NetworkMode
 from snowgate.postgres_database import PostgresDatabase
+from snowgate.quiet_hours import QuietHours
 from snowgate.report_bucket import ReportBucket
 from snowgate.scale_to_zero_worker import ScaleToZeroWorker
 from snowgate.scheduled_function import ScheduledFunction
@@ -34,7 +34,6 @@ from snowgate.web_api import WebApi
 from snowgate.web_service import WebService
 
 __all__ = [
-    "AgentScaling",
     "AgentService",
     "AlarmTopic",
     "Architecture",

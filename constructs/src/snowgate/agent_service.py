@@ -13,13 +13,13 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from snowgate.agent_scaling import AgentScaling
 from snowgate.alarm_actions import send_alarms
 from snowgate.architecture import Architecture
 from snowgate.fargate_cluster import FargateCluster, TaskPlacement, open_way_out
 from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import LONGEST_STOP, FargateTask
 from snowgate.pinned_image import require_digest
+from snowgate.service_scaling import ServiceScaling
 from snowgate.sidecar import Sidecar
 from snowgate.start_failures import StartFailures
 
@@ -62,7 +62,7 @@ class AgentService(Construct):
         cluster: ecs.ICluster | None = None,
         desired_count: int = 2,
         spot_percent: int = 0,
-        scaling: AgentScaling | None = None,
+        scaling: ServiceScaling | None = None,
         sidecars: Sequence[Sidecar] = (),
         outbound: Mapping[int, Sequence[str]] | None = None,
         all_outbound: bool = False,
@@ -98,7 +98,7 @@ class AgentService(Construct):
         self.security_group = self._security_group(vpc, outbound or {}, all_outbound)
         self.service = self._service(vpc, None if scaling else desired_count, spot_percent)
         if scaling:
-            scaling.apply(self.service, desired_count)
+            scaling.apply(self.service, min_tasks=desired_count)
         # The first task can pull its image, and get its secrets, only with the policies of the role that starts it.
         self.service.node.add_dependency(self.cluster, task.execution_role)
 
