@@ -63,6 +63,7 @@ def test_the_lines_for_python_close_their_connection() -> None:
         operator_environment=dict,
         outputs=lambda _: {"ApiTokenSecretArn": "arn"},
         web_url=lambda: "http://127.0.0.1:1",
+        superuser=SimpleNamespace(url=lambda: "postgresql://rdsadmin"),
         logs=Path("logs"),
     )
     lines = cli._how_to_connect(there).partition("python:\n")[2].partition("\n\n")[0]
