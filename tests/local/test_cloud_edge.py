@@ -81,3 +81,42 @@ def test_a_request_to_the_distribution_reaches_a_task_behind_an_internal_load_ba
 def test_an_origin_that_leads_nowhere_is_refused(cloud: CloudServer, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(StackFailed, match=says):
         cloud.deploy(f"wrong-{list(changes)[0].lower()}", edge("wrong", **changes))
+
+
+def test_a_firewall_stands_before_a_load_balancer_as_long_as_its_stack(cloud: CloudServer) -> None:
+    made = cloud.deploy(
+        "wall",
+        {key: value for key, value in NETWORK.items() if key != "Api"}
+        | {
+            "Wall": {
+                "Type": "AWS::WAFv2::WebACL",
+                "Properties": {
+                    "Scope": "REGIONAL",
+                    "DefaultAction": {"Allow": {}},
+                    "VisibilityConfig": {
+                        "SampledRequestsEnabled": True,
+                        "CloudWatchMetricsEnabled": True,
+                        "MetricName": "wall",
+                    },
+                },
+            },
+            "Before": {
+                "Type": "AWS::WAFv2::WebACLAssociation",
+                "Properties": {"WebACLArn": {"Fn::GetAtt": ["Wall", "Arn"]}, "ResourceArn": {"Ref": "Balancer"}},
+            },
+        },
+        Wall={"Fn::GetAtt": ["Wall", "Arn"]},
+        Balancer={"Ref": "Balancer"},
+    )
+    waf = cloud.client("wafv2")
+    assert waf.get_web_acl_for_resource(ResourceArn=made["Balancer"])["WebACL"]["ARN"] == made["Wall"]
+    cloud.client("cloudformation").delete_stack(StackName="wall")
+    cloud.client("cloudformation").get_waiter("stack_delete_complete").wait(StackName="wall")
+    assert waf.list_web_acls(Scope="REGIONAL")["WebACLs"] == []
+
+
+def test_a_firewall_that_there_is_not_is_refused(cloud: CloudServer) -> None:
+    arn = "arn:aws:wafv2:eu-west-1:000000000000:regional/webacl/none/1"
+    association = {"Type": "AWS::WAFv2::WebACLAssociation", "Properties": {"WebACLArn": arn, "ResourceArn": "arn"}}
+    with pytest.raises(StackFailed, match="AWS WAF refuses it"):
+        cloud.deploy("no-wall", {"Before": association})
