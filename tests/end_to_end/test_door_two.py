@@ -74,7 +74,7 @@ def test_a_function_call_becomes_a_finished_file(
 def test_a_job_id_of_another_request_is_refused_in_the_services_words(call: Any) -> None:
     call(f"SELECT REPORTING.GENERATE_REPORT_VIA_ECS('door-two-taken', 'SALES_REPORT', {PERIOD})")
 
-    with pytest.raises(snowflake.connector.errors.ProgrammingError, match="409 .*another REPORT_NAME"):
+    with pytest.raises(snowflake.connector.errors.ProgrammingError, match="409 .*differs in job_type"):
         call("SELECT REPORTING.GENERATE_REPORT_VIA_ECS('door-two-taken', 'order_priority', NULL)")
     with pytest.raises(snowflake.connector.errors.ProgrammingError, match="422 .*'nonsense'"):
         call("SELECT REPORTING.GENERATE_REPORT_VIA_ECS(NULL, 'nonsense', NULL)")

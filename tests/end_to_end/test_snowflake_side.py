@@ -87,7 +87,8 @@ def deploy_changed(platform: Platform, folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name)
     for name in ("app.py", "cdk.json"):
         shutil.copy(ROOT / name, folder)
-    (folder / "service").symlink_to(ROOT / "service")
+    for name in ("service", "weather", "conflict_updater"):
+        (folder / name).symlink_to(ROOT / name)
     (folder / "snowflake_sql" / "035_new.sql").write_text(
         "-- Makes and drops: VIEW {{ database }}.{{ config_schema }}.V_NEW\n"
         "-- Makes and drops: VIEW {{ database }}.{{ config_schema }}.V_WRONG\n"
