@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from visit_world import Row, Visit, at
 
-EXAMPLES = 1000 if os.environ.get("SNOWGATE_SOAK") == "1" else 25
+EXAMPLES = 1000 if os.environ.get("SNOWGATE_SOAK") == "1" else 12
 HOURS, YEARS, DAYS = 36, 2, 45  # the settings' defaults
 check = settings(
     max_examples=EXAMPLES,
