@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_scheduler as scheduler
@@ -68,6 +69,7 @@ class WeatherWarehouseStack(cdk.Stack):
         monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
         monitoring.watch_web(self.api, "API")
         monitoring.watch_job(self.ingestion, "Ingestion")
+        monitoring.watch_metrics(_entered(environment), "Ingested")
         monitoring.watch_database(self.database, "Database")
 
         cdk.CfnOutput(self, "Url", value=url)
@@ -172,3 +174,19 @@ class WeatherWarehouseStack(cdk.Stack):
             "ENVIRONMENT": self._environment.name,
             **self.database.connection_environment(ssl_mode=self._table.database.ssl_mode),
         }
+
+
+def _entered(environment: Environment) -> dict[str, list[cloudwatch.Metric]]:
+    """What an ingestion enters by itself, by the title of its graph."""
+    return {
+        title: [
+            cloudwatch.Metric(
+                namespace="WeatherWarehouse",
+                metric_name=name,
+                dimensions_map={"Environment": environment.name},
+                statistic=cloudwatch.Stats.SUM,
+                period=cdk.Duration.hours(1),
+            )
+        ]
+        for title, name in (("Rows", "RecordsIngested"), ("Files that failed", "IngestionErrors"))
+    }

@@ -10,6 +10,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
@@ -53,6 +54,8 @@ def resources(flags: dict[str, object], tmp_path_factory: pytest.TempPathFactory
     monitoring.watch_database(PostgresDatabase(stack, "Database", vpc=vpc))
     monitoring.watch_bucket(s3.Bucket.from_bucket_name(stack, "Bucket", "finished-reports"))
     monitoring.watch_reports("prod")
+    entered = cloudwatch.Metric(namespace="Own", metric_name="Rows", dimensions_map={"Environment": "prod"})
+    monitoring.watch_metrics({"Rows a day": [entered]}, "Entered")
     app.synth()
     return json.loads(Path(folder, "Stack.template.json").read_text())["Resources"]
 
@@ -104,9 +107,9 @@ def test_errors_are_found_under_the_load_balancers_full_name(resources: Resource
 def test_there_is_one_dashboard_with_a_section_for_each(resources: Resources) -> None:
     [dashboard] = [made for made in resources.values() if made["Type"] == "AWS::CloudWatch::Dashboard"]
     body = json.dumps(dashboard["Properties"]["DashboardBody"])
-    for title in ("Worker", "Worker: waker", "Agent", "Web", "Job", "Database", "Bucket", "Reports"):
+    for title in ("Worker", "Worker: waker", "Agent", "Web", "Job", "Database", "Bucket", "Reports", "Entered"):
         assert f"# {title}" in body, title
-    for name in ("ReportsCompleted", "ProcessingSeconds", "ErrorCode", "PendingWork", "BucketSizeBytes"):
+    for name in ("ReportsCompleted", "ProcessingSeconds", "ErrorCode", "PendingWork", "BucketSizeBytes", "Rows a day"):
         assert name in body, name
 
 
