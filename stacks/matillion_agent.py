@@ -66,7 +66,7 @@ class MatillionAgentStack(cdk.Stack):
             removal_policy=removal_policy(environment),
         )
         if table.extension_library_location and table.extension_library_protocol == "s3":
-            _grant_libraries(self.agent.task_role, table.extension_library_location)
+            _grant_libraries(self.agent, table.extension_library_location)
         if table.create_bucket:
             staging = ReportBucket(self, "Staging", prefix="", removal_policy=removal_policy(environment))
             for grant in (staging.grant_list, staging.grant_read, staging.grant_write, staging.grant_delete):
@@ -93,11 +93,11 @@ def _settings(table: MatillionAgentTable) -> dict[str, str]:
     return {name: value for name, value in settings.items() if value}
 
 
-def _grant_libraries(role: iam.IRole, location: str) -> None:
-    """Let ``role`` list and read what lies at ``location``, a bucket and perhaps a folder in it."""
+def _grant_libraries(agent: AgentService, location: str) -> None:
+    """Let the tasks of ``agent`` list and read what lies at ``location``, a bucket and perhaps a folder in it."""
     name, _, folder = location.removeprefix("s3://").strip("/").partition("/")
     prefix = f"{folder}/*" if folder else "*"
-    libraries = s3.Bucket.from_bucket_name(role, "ExtensionLibraries", name)
+    role, libraries = agent.task_role, s3.Bucket.from_bucket_name(agent, "ExtensionLibraries", name)
     listing = iam.PolicyStatement(
         actions=["s3:ListBucket"],
         resources=[libraries.bucket_arn],

@@ -176,6 +176,14 @@ def test_a_budget_tells_the_topic_before_and_when_it_is_used_up(
     assert told == {"ACTUAL": (80, subscriber), "FORECASTED": (100, subscriber)}
 
 
+def test_a_budget_waits_until_its_topic_lets_it_in(stack: cdk.Stack, template: Synthesise) -> None:
+    ServiceMonitoring(stack, "Monitoring", monthly_budget_usd=120)
+    made = template()
+    [policy] = made.find_resources("AWS::SNS::TopicPolicy")
+    [budget] = made.find_resources("AWS::Budgets::Budget").values()
+    assert policy in budget["DependsOn"]
+
+
 @pytest.mark.parametrize("usd", [0, -5])
 def test_a_budget_of_nothing_is_refused(stack: cdk.Stack, topic: sns.ITopic, usd: int) -> None:
     with pytest.raises(ValueError, match=f"a budget of {usd} USD a month; give at least 1"):
