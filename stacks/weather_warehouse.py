@@ -58,13 +58,15 @@ class WeatherWarehouseStack(cdk.Stack):
         self.files = ReportBucket(self, "Files", prefix=PREFIX, removal_policy=removal_policy(environment))
         self.database = self._database()
         self.ingestion = self._ingestion()
-        self.api = self._api()
+        cache = (
+            Cache(self, "Cache", vpc=vpc, alarm_topic=topic, removal_policy=removal_policy(environment))
+            if table.cache
+            else None
+        )
+        self.api = self._api(cache)
         url = self.api.url
         if table.edge:
             url = self._edge(table.edge).url
-        if table.cache:
-            cache = Cache(self, "Cache", vpc=vpc, removal_policy=removal_policy(environment))
-            cache.allow_from(self.api.service)
 
         monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
         monitoring.watch_web(self.api, "API")
@@ -123,7 +125,7 @@ class WeatherWarehouseStack(cdk.Stack):
         self.database.allow_from(job.security_group)
         return job
 
-    def _api(self) -> WebService:
+    def _api(self, cache: Cache | None) -> WebService:
         table = self._table
         api = WebService(
             self,
@@ -133,7 +135,7 @@ class WeatherWarehouseStack(cdk.Stack):
             command=["web"],
             port=5000,
             health_path="/api/health",
-            environment=self._settings(),
+            environment={**self._settings(), **(cache.connection_environment() if cache else {})},
             secrets=self.database.connection_secrets(),
             size=table.size,
             architecture=self._environment.built_for,
@@ -146,6 +148,9 @@ class WeatherWarehouseStack(cdk.Stack):
             removal_policy=removal_policy(self._environment),
         )
         self.database.allow_from(api.service)
+        if cache:
+            cache.allow_from(api.service)
+            cache.grant_connect(api.task_role)
         return api
 
     def _edge(self, table: EdgeTable) -> Edge:
