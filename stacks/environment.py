@@ -268,6 +268,14 @@ class Environment(Table):
             refuse(self, [Fault("web.domain", text)])
         return self
 
+    @model_validator(mode="after")
+    def _has_a_firewall_or_says_so(self) -> Environment:
+        edge = self.weather_warehouse.edge if self.weather_warehouse else None
+        if edge and edge.waf and not edge.web_acl_arn and self.region != "us-east-1":
+            text = "in this region none is made for CloudFront: give a web_acl_arn, or say waf = false"
+            refuse(self, [Fault("weather_warehouse.edge.waf", text)])
+        return self
+
     @property
     def built_for(self) -> Architecture:
         """The architecture of images, tasks and functions."""

@@ -95,13 +95,19 @@ class EdgeTable(Table):
     web_acl_arn: str | None = Field(
         default=None,
         pattern=r"^arn:aws[a-z-]*:wafv2:us-east-1:[0-9]{12}:global/webacl/.+$",
-        description="the ARN of a firewall of scope CLOUDFRONT; left out, one is made where the region is us-east-1",
+        description="the ARN of a firewall of scope CLOUDFRONT, which AWS keeps in us-east-1",
+    )
+    waf: bool = Field(
+        default=True,
+        description="true (web_acl_arn, or one that is made, where the region is us-east-1) or false: no firewall",
     )
 
     @model_validator(mode="after")
     def _has_a_certificate(self) -> EdgeTable:
         if (self.domain is None) != (self.certificate_arn is None):
             refuse(self, [Fault("domain", "domain and certificate_arn go together")])
+        if self.web_acl_arn and not self.waf:
+            refuse(self, [Fault("waf", "there is a web_acl_arn: leave one of them out")])
         if self.hosted_zone_id and not self.domain:
             refuse(self, [Fault("hosted_zone_id", "it is for a domain")])
         return self

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -18,6 +20,7 @@ from snowgate import (
     ServiceMonitoring,
     ServiceScaling,
 )
+from snowgate.acknowledgements import acknowledge_pattern
 from stacks.environment import Environment
 from stacks.environment_systems import MatillionAgentTable, QuietTable
 from stacks.removal import removal_policy
@@ -62,6 +65,8 @@ class MatillionAgentStack(cdk.Stack):
             outbound={int(port): ranges for port, ranges in table.outbound.items()},
             removal_policy=removal_policy(environment),
         )
+        if table.extension_library_location and table.extension_library_protocol == "s3":
+            _grant_libraries(self.agent, table.extension_library_location)
         if table.create_bucket:
             staging = ReportBucket(self, "Staging", prefix="", removal_policy=removal_policy(environment))
             for grant in (staging.grant_list, staging.grant_read, staging.grant_write, staging.grant_delete):
@@ -86,6 +91,22 @@ def _settings(table: MatillionAgentTable) -> dict[str, str]:
         "EXTENSION_LIBRARY_PROTOCOL": table.extension_library_protocol or "",
     }
     return {name: value for name, value in settings.items() if value}
+
+
+def _grant_libraries(agent: AgentService, location: str) -> None:
+    """Let the tasks of ``agent`` list and read what lies at ``location``, a bucket and perhaps a folder in it."""
+    name, _, folder = location.removeprefix("s3://").strip("/").partition("/")
+    prefix = f"{folder}/*" if folder else "*"
+    role, libraries = agent.task_role, s3.Bucket.from_bucket_name(agent, "ExtensionLibraries", name)
+    listing = iam.PolicyStatement(
+        actions=["s3:ListBucket"],
+        resources=[libraries.bucket_arn],
+        conditions={"StringLike": {"s3:prefix": [folder, prefix]}} if folder else None,
+    )
+    files = libraries.arn_for_objects(prefix)
+    role.add_to_principal_policy(listing)
+    role.add_to_principal_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[files]))
+    acknowledge_pattern(role, files, "Which libraries lie there is for whoever fills the folder.")
 
 
 def _scaling(table: MatillionAgentTable) -> ServiceScaling | None:

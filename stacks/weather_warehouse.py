@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_scheduler as scheduler
@@ -57,17 +58,20 @@ class WeatherWarehouseStack(cdk.Stack):
         self.files = ReportBucket(self, "Files", prefix=PREFIX, removal_policy=removal_policy(environment))
         self.database = self._database()
         self.ingestion = self._ingestion()
-        self.api = self._api()
+        cache = (
+            Cache(self, "Cache", vpc=vpc, alarm_topic=topic, removal_policy=removal_policy(environment))
+            if table.cache
+            else None
+        )
+        self.api = self._api(cache)
         url = self.api.url
         if table.edge:
             url = self._edge(table.edge).url
-        if table.cache:
-            cache = Cache(self, "Cache", vpc=vpc, removal_policy=removal_policy(environment))
-            cache.allow_from(self.api.service)
 
         monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
         monitoring.watch_web(self.api, "API")
         monitoring.watch_job(self.ingestion, "Ingestion")
+        monitoring.watch_metrics(_entered(environment), "Ingested")
         monitoring.watch_database(self.database, "Database")
 
         cdk.CfnOutput(self, "Url", value=url)
@@ -121,7 +125,7 @@ class WeatherWarehouseStack(cdk.Stack):
         self.database.allow_from(job.security_group)
         return job
 
-    def _api(self) -> WebService:
+    def _api(self, cache: Cache | None) -> WebService:
         table = self._table
         api = WebService(
             self,
@@ -131,7 +135,7 @@ class WeatherWarehouseStack(cdk.Stack):
             command=["web"],
             port=5000,
             health_path="/api/health",
-            environment=self._settings(),
+            environment={**self._settings(), **(cache.connection_environment() if cache else {})},
             secrets=self.database.connection_secrets(),
             size=table.size,
             architecture=self._environment.built_for,
@@ -144,6 +148,9 @@ class WeatherWarehouseStack(cdk.Stack):
             removal_policy=removal_policy(self._environment),
         )
         self.database.allow_from(api.service)
+        if cache:
+            cache.allow_from(api.service)
+            cache.grant_connect(api.task_role)
         return api
 
     def _edge(self, table: EdgeTable) -> Edge:
@@ -162,7 +169,7 @@ class WeatherWarehouseStack(cdk.Stack):
             certificate=certificate,
             hosted_zone=zone,
             web_acl_arn=table.web_acl_arn,
-            waf=table.web_acl_arn is not None or self._environment.region == "us-east-1",
+            waf=table.waf,
             removal_policy=removal_policy(self._environment),
         )
 
@@ -172,3 +179,19 @@ class WeatherWarehouseStack(cdk.Stack):
             "ENVIRONMENT": self._environment.name,
             **self.database.connection_environment(ssl_mode=self._table.database.ssl_mode),
         }
+
+
+def _entered(environment: Environment) -> dict[str, list[cloudwatch.Metric]]:
+    """What an ingestion enters by itself, by the title of its graph."""
+    return {
+        title: [
+            cloudwatch.Metric(
+                namespace="WeatherWarehouse",
+                metric_name=name,
+                dimensions_map={"Environment": environment.name},
+                statistic=cloudwatch.Stats.SUM,
+                period=cdk.Duration.hours(1),
+            )
+        ]
+        for title, name in (("Rows", "RecordsIngested"), ("Files that failed", "IngestionErrors"))
+    }

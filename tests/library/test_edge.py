@@ -227,6 +227,13 @@ def test_a_service_with_tls_needs_the_domain_of_its_certificate(make: Make, stac
         Edge(stack, "Edge", service=make(certificate=certificate), waf=False)
 
 
+def test_an_edge_under_the_name_of_its_public_origin_is_refused(make: Make, stack: cdk.Stack) -> None:
+    certificate = acm.Certificate.from_certificate_arn(stack, "Certificate", CERTIFICATE.format("us-east-1"))
+    web = make(public=True, certificate=certificate, domain="www.example.com")
+    with pytest.raises(ValueError, match=r"would find itself. .* as in origin.www.example.com for the WebService"):
+        Edge(stack, "Edge", service=web, waf=False, domain="www.example.com", certificate=certificate)
+
+
 def test_a_network_without_an_internet_gateway_is_refused(make: Make, stack: cdk.Stack) -> None:
     zones = ["eu-west-1a", "eu-west-1b"]
     private = Network(stack, "Private", availability_zones=zones, mode=NetworkMode.PRIVATE).vpc

@@ -154,6 +154,25 @@ def test_a_replica_is_beside_it_under_the_same_rules(stack: cdk.Stack, vpc: ec2.
     assert len(database.alarms) == 5
 
 
+def test_with_a_replica_the_deploy_makes_the_password_for_rds_would_refuse_to(
+    stack: cdk.Stack, vpc: ec2.IVpc, template: Synthesise
+) -> None:
+    database = PostgresDatabase(stack, "Database", vpc=vpc, username="weather_user", max_storage_gib=50, replica=True)
+    made = template()
+    found = {name: instance["Properties"] for name, instance in instances(made).items()}
+    assert not found["Instance"].get("ManageMasterUserPassword")
+    secret = stack.resolve(database.secret.secret_arn)
+    password = ["{{resolve:secretsmanager:", secret, ":SecretString:password::}}"]
+    assert found["Instance"]["MasterUserPassword"] == {"Fn::Join": ["", password]}
+    [login] = made.find_resources("AWS::SecretsManager::Secret").values()
+    assert json.loads(login["Properties"]["GenerateSecretString"]["SecretStringTemplate"]) == {
+        "username": "weather_user"
+    }
+    assert set(database.connection_secrets()) == {"DATABASE_USER", "DATABASE_PASSWORD"}
+    assert found["Replica"]["MaxAllocatedStorage"] == found["Instance"]["MaxAllocatedStorage"] == 50
+    assert "MasterUserPassword" not in found["Replica"]
+
+
 def test_without_a_replica_none_is_behind(stack: cdk.Stack, vpc: ec2.IVpc) -> None:
     with pytest.raises(ValueError, match="Stack/Database has no replica; replica=True makes one"):
         PostgresDatabase(stack, "Database", vpc=vpc).metric_replica_lag()

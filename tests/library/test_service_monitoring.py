@@ -10,6 +10,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
@@ -53,6 +54,8 @@ def resources(flags: dict[str, object], tmp_path_factory: pytest.TempPathFactory
     monitoring.watch_database(PostgresDatabase(stack, "Database", vpc=vpc))
     monitoring.watch_bucket(s3.Bucket.from_bucket_name(stack, "Bucket", "finished-reports"))
     monitoring.watch_reports("prod")
+    entered = cloudwatch.Metric(namespace="Own", metric_name="Rows", dimensions_map={"Environment": "prod"})
+    monitoring.watch_metrics({"Rows a day": [entered]}, "Entered")
     app.synth()
     return json.loads(Path(folder, "Stack.template.json").read_text())["Resources"]
 
@@ -104,9 +107,9 @@ def test_errors_are_found_under_the_load_balancers_full_name(resources: Resource
 def test_there_is_one_dashboard_with_a_section_for_each(resources: Resources) -> None:
     [dashboard] = [made for made in resources.values() if made["Type"] == "AWS::CloudWatch::Dashboard"]
     body = json.dumps(dashboard["Properties"]["DashboardBody"])
-    for title in ("Worker", "Worker: waker", "Agent", "Web", "Job", "Database", "Bucket", "Reports"):
+    for title in ("Worker", "Worker: waker", "Agent", "Web", "Job", "Database", "Bucket", "Reports", "Entered"):
         assert f"# {title}" in body, title
-    for name in ("ReportsCompleted", "ProcessingSeconds", "ErrorCode", "PendingWork", "BucketSizeBytes"):
+    for name in ("ReportsCompleted", "ProcessingSeconds", "ErrorCode", "PendingWork", "BucketSizeBytes", "Rows a day"):
         assert name in body, name
 
 
@@ -171,6 +174,14 @@ def test_a_budget_tells_the_topic_before_and_when_it_is_used_up(
     }
     subscriber = [{"Address": topic.topic_arn, "SubscriptionType": "SNS"}]
     assert told == {"ACTUAL": (80, subscriber), "FORECASTED": (100, subscriber)}
+
+
+def test_a_budget_waits_until_its_topic_lets_it_in(stack: cdk.Stack, template: Synthesise) -> None:
+    ServiceMonitoring(stack, "Monitoring", monthly_budget_usd=120)
+    made = template()
+    [policy] = made.find_resources("AWS::SNS::TopicPolicy")
+    [budget] = made.find_resources("AWS::Budgets::Budget").values()
+    assert policy in budget["DependsOn"]
 
 
 @pytest.mark.parametrize("usd", [0, -5])

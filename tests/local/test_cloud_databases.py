@@ -115,7 +115,12 @@ def test_the_library_s_database_is_deployed_used_and_destroyed(
 ) -> None:
     [name] = [key for key, value in made.items() if value["Properties"].get("DBName")]
     [copy] = [key for key, value in made.items() if "SourceDBInstanceIdentifier" in value["Properties"]]
-    where = {key: attribute(value["Fn::GetAtt"][1], name) for key, value in WHERE.items()}
+    [login] = [key for key, value in made.items() if value["Type"] == "AWS::SecretsManager::Secret"]
+    where: dict[str, Any] = {
+        "Host": attribute("Endpoint.Address", name),
+        "Port": attribute("Endpoint.Port", name),
+        "Secret": {"Ref": login},
+    }
     outputs = cloud.deploy("weather", made, CopyPort=attribute("Endpoint.Port", copy), **where)
     assert (outputs["Host"], outputs["Port"], outputs["CopyPort"]) == ("127.0.0.1", str(server.port), str(server.port))
     with log_in(cloud, outputs, "weather_db") as session:
@@ -215,7 +220,8 @@ def test_two_instances_cannot_have_one_name_here(cloud: CloudServer, taken: dict
     [
         ({"Engine": "mysql"}, "has the Engine postgres, and no mysql"),
         ({"EngineVersion": "17.2"}, "has PostgreSQL 18, and no 17.2"),
-        ({"ManageMasterUserPassword": False}, "passwords by ManageMasterUserPassword only"),
+        ({"ManageMasterUserPassword": False}, "either ManageMasterUserPassword or a MasterUserPassword is needed"),
+        ({"MasterUserPassword": "twice"}, "either ManageMasterUserPassword or a MasterUserPassword is needed"),
         ({"DBName": ""}, "no instance without DBName"),
         ({"Iops": 3000}, "the local stand-in has no Iops"),
     ],
@@ -239,6 +245,13 @@ def test_a_replica_of_nothing_is_refused(cloud: CloudServer) -> None:
     replica = {"SourceDBInstanceIdentifier": "nobody", "DBInstanceClass": "db.t4g.micro"}
     with pytest.raises(StackFailed, match="SourceDBInstanceIdentifier nobody names no instance"):
         cloud.deploy("replica", {"Replica": {"Type": "AWS::RDS::DBInstance", "Properties": replica}})
+
+
+def test_a_replica_of_an_instance_with_a_managed_password_is_refused(cloud: CloudServer) -> None:
+    replica = {"SourceDBInstanceIdentifier": {"Ref": "Instance"}, "DBInstanceClass": "db.t4g.micro"}
+    with pytest.raises(StackFailed, match="where ManageMasterUserPassword is enabled is not supported"):
+        cloud.deploy("managed", instance() | {"Replica": {"Type": "AWS::RDS::DBInstance", "Properties": replica}})
+    destroy(cloud, "managed")
 
 
 def test_a_restart_keeps_the_instance(folder: Path, server: Postgres, tmp_path: Path) -> None:

@@ -250,18 +250,18 @@ WRONG = {
         r"alarms.monthly_budget_usd: given 0 .*more than 0",
     ),
     "a NAT instance without its image": (
-        "[network]",
-        '[network]\nmode = "nat_instance"',
+        'mode = "nat_gateways"',
+        'mode = "nat_instance"',
         r"network.nat_ami: given nothing: it goes with mode = \"nat_instance\"",
     ),
     "NAT in a network that has none": (
-        "[network]",
-        "[network]\nnat_count = 1",
+        'mode = "nat_gateways"',
+        'nat_count = 1\nmode = "public"',
         r"network.nat_count: given 1 .*mode is public, with 2 zones. Allowed: 1 to 6 with NAT",
     ),
     "a range outside of the network": (
         "[network]",
-        '[network]\nmode = "nat_gateways"\nprivate_cidrs = ["10.0.1.0/24", "10.0.2.0/24"]',
+        '[network]\nprivate_cidrs = ["10.0.1.0/24", "10.0.2.0/24"]',
         r"network.private_cidrs: given .*10.0.1.0/24",
     ),
     "quiet hours of a service that does not scale": (
@@ -273,6 +273,11 @@ WRONG = {
         "{ 5432 =",
         "{ 70000 =",
         r"matillion_agent.outbound",
+    ),
+    "an edge without a firewall that does not say so": (
+        "waf = false\n",
+        "",
+        r"weather_warehouse.edge.waf: given True .*give a web_acl_arn, or say waf = false",
     ),
 }
 

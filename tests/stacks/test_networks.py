@@ -1,4 +1,4 @@
-"""An environment whose tasks have private addresses: the ranges of the weather guide, and a way out that stays."""
+"""An environment whose tasks have private addresses: the weather guide's ranges, a way out that stays, and a cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PUBLIC, PRIVATE = ["10.0.10.0/24", "10.0.11.0/24"], ["10.0.1.0/24", "10.0.2.0/24
 def templates(
     environments: list[Environment], root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Any]]:
-    """Production's templates in such a network; cdk-nag finds nothing."""
+    """Production's templates in such a network and with a cache; cdk-nag finds nothing."""
     (prod,) = [one for one in environments if one.name == "prod"]
     network = NetworkTable.model_validate(
         {
@@ -38,7 +38,9 @@ def templates(
         builtin_cloud_formation_validation=False,
         outdir=str(folder),
     )
-    add_stages(app, [prod.model_copy(update={"network": network})])
+    assert prod.weather_warehouse
+    weather = prod.weather_warehouse.model_copy(update={"cache": True})
+    add_stages(app, [prod.model_copy(update={"network": network, "weather_warehouse": weather})])
     app.synth()
     return {
         file.name.removeprefix("prod").split(".")[0][:-8]: json.loads(file.read_text())
@@ -74,3 +76,18 @@ def test_the_database_is_never_public(templates: dict[str, dict[str, Any]]) -> N
     assert database["StorageEncrypted"] is True
     assert database["ManageMasterUserPassword"] is True
     assert "MasterUserPassword" not in database
+
+
+def test_the_api_is_told_of_its_cache_and_may_log_in_and_alarms_tell_the_topic(
+    templates: dict[str, dict[str, Any]],
+) -> None:
+    template = templates["WeatherWarehouse"]
+    told = [
+        {variable["Name"] for variable in task["ContainerDefinitions"][0]["Environment"]}
+        for task in resources(template, "AWS::ECS::TaskDefinition")
+    ]
+    assert [names for names in told if {"CACHE_HOST", "CACHE_PORT", "CACHE_NAME", "CACHE_USER"} <= names]
+    assert "elasticache:Connect" in json.dumps(resources(template, "AWS::IAM::Policy"))
+    alarms = resources(template, "AWS::CloudWatch::Alarm")
+    assert {one["Namespace"] for one in alarms if "Namespace" in one} >= {"AWS/ElastiCache", "AWS/RDS"}
+    assert [one for one in alarms if not one.get("AlarmActions")] == []

@@ -112,6 +112,16 @@ def test_stacks_are_deployed_in_the_order_of_what_they_need(assembly: Path) -> N
             assert needed == wanted[name] | door, (environment, name)
 
 
+def test_the_weather_dashboard_shows_requests_errors_and_what_was_ingested(templates: Templates) -> None:
+    resources = templates["prod", "WeatherWarehouse"]["Resources"].values()
+    [dashboard] = [one for one in resources if one["Type"] == "AWS::CloudWatch::Dashboard"]
+    body = "".join(map(str, dashboard["Properties"]["DashboardBody"]["Fn::Join"][1]))
+    for name in ("RequestCount", "TargetResponseTime", "HTTPCode_Target_5XX_Count"):
+        assert f'"AWS/ApplicationELB","{name}"' in body
+    for name in ("RecordsIngested", "IngestionErrors"):
+        assert f'"WeatherWarehouse","{name}","Environment","prod"' in body
+
+
 def test_no_template_holds_a_secret(templates: Templates) -> None:
     for key, template in templates.items():
         assert "PRIVATE KEY" not in json.dumps(template), key

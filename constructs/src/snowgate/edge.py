@@ -70,7 +70,7 @@ class Edge(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         check_origin(self, service)
-        check_names(self, domain, hosted_zone, certificate)
+        check_names(self, service, domain, hosted_zone, certificate)
         check_firewall(self, web_acl_arn, waf=waf)
 
         if certificate is None and domain is not None and hosted_zone is not None:

@@ -41,11 +41,12 @@ def check_origin(edge: Construct, service: WebService) -> None:
 
 def check_names(
     edge: Construct,
+    service: WebService,
     domain: str | None,
     hosted_zone: route53.IHostedZone | None,
     certificate: acm.ICertificate | None,
 ) -> None:
-    """Refuse a domain without a certificate, or with one that CloudFront does not take.
+    """Refuse a domain that is the origin's, that has no certificate, or one that CloudFront does not take.
 
     Raises:
         ValueError: says which, and where a certificate is made.
@@ -54,6 +55,11 @@ def check_names(
     check_domain(path, domain, hosted_zone)
     if certificate is not None and domain is None:
         raise ValueError(f"{path} has a certificate but no domain. Give the domain that it is for.")
+    if domain is not None and service.is_public and domain == service.domain:
+        raise ValueError(
+            f"{path}: under {domain} CloudFront looks for the load balancer of {service.node.path}, and would find "
+            f"itself. Give one of them another domain, as in origin.{domain} for the WebService."
+        )
     if domain is None:
         return
     region = _region_of(certificate) if certificate else cdk.Stack.of(edge).region

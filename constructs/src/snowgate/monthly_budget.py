@@ -46,3 +46,5 @@ class MonthlyBudget(Construct):
                 for kind, percent in (("ACTUAL", _ACTUAL), ("FORECASTED", _FORECASTED))
             ],
         )
+        # The topic has to let it in already: AWS Budgets asks when the budget is made.
+        self.budget.node.add_dependency(topic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import aws_cdk as cdk
@@ -37,6 +38,10 @@ class PostgresDatabase(Construct):
     ``storage_gib`` grows by itself up to ``max_storage_gib``, if that is given. Windows are UTC. ``multi_az`` keeps a
     standby in another zone, ``replica`` makes a second instance to read from. Before it is deleted there is a last
     snapshot, and with ``deletion_protection`` it is not deleted at all.
+
+    RDS takes no replica of an instance whose password it manages ("Limitations for Secrets Manager integration with
+    Amazon RDS" in its User Guide): with ``replica`` the deploy makes the password, in a secret of the same keys, and
+    nothing rotates it.
 
     It stands in private subnets if ``vpc`` has such, else in isolated or public ones, always without a public address.
     ``alarms`` watch CPU, free storage, connections (from ``connections_alarm`` on), the credits of a burstable type and
@@ -75,6 +80,7 @@ class PostgresDatabase(Construct):
         _check_sizes(self, storage_gib, max_storage_gib, backup_days)
         self._database, self._multi_az, self._deletion_protection = database, multi_az, deletion_protection
         engine = rds.DatabaseInstanceEngine.postgres(version=version)
+        login = self._login(username, encryption_key) if replica else None
         # RDS names the log groups after the instance: only a name that synth knows lets them have their retention.
         name = cdk.Names.unique_resource_name(self, max_length=63, separator="-").lower()
 
@@ -105,8 +111,10 @@ class PostgresDatabase(Construct):
             publicly_accessible=False,
             security_groups=[self.security_group],
             database_name=database,
-            credentials=rds.Credentials.from_username(username, encryption_key=encryption_key),
-            manage_master_user_password=True,
+            credentials=rds.Credentials.from_password(username, login.secret_value_from_json("password"))
+            if login
+            else rds.Credentials.from_username(username, encryption_key=encryption_key),
+            manage_master_user_password=login is None,
             iam_authentication=True,
             parameter_group=self.parameter_group,
             storage_type=rds.StorageType.GP3,
@@ -127,11 +135,12 @@ class PostgresDatabase(Construct):
             removal_policy=removal_policy,
         )
         self.instance.node.add_dependency(*self.log_groups)
-        self.replica = self._replica(vpc, instance_type, encryption_key) if replica else None
+        self.replica = self._replica(vpc, instance_type, max_storage_gib, encryption_key) if replica else None
         self._acknowledge()
 
-        assert self.instance.secret is not None  # RDS manages the password
-        self.secret: secretsmanager.ISecret = self.instance.secret
+        secret = login or self.instance.secret
+        assert secret is not None  # RDS manages the password
+        self.secret: secretsmanager.ISecret = secret
         self.host = self.instance.db_instance_endpoint_address
         self.port = self.instance.db_instance_endpoint_port
         self.alarms = postgres_alarms(self, storage_gib, connections_alarm, burstable=instance_type.is_burstable())
@@ -202,8 +211,29 @@ class PostgresDatabase(Construct):
             raise ValueError(f"{self.node.path} has no replica; replica=True makes one.")
         return self.replica.metric("ReplicaLag", statistic="Maximum", period=_FIVE_MINUTES)
 
+    def _login(self, username: str, encryption_key: kms.IKey | None) -> secretsmanager.Secret:
+        secret = secretsmanager.Secret(
+            self,
+            "Login",
+            description="The master user of a PostgreSQL database that has a replica",
+            encryption_key=encryption_key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                secret_string_template=json.dumps({"username": username}),
+                generate_string_key="password",
+                password_length=32,
+                exclude_punctuation=True,
+            ),
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        acknowledge(secret, {"SMG4": "RDS manages no password of an instance with a replica, so nothing rotates it."})
+        return secret
+
     def _replica(
-        self, vpc: ec2.IVpc, instance_type: ec2.InstanceType, encryption_key: kms.IKey | None
+        self,
+        vpc: ec2.IVpc,
+        instance_type: ec2.InstanceType,
+        max_storage_gib: int | None,
+        encryption_key: kms.IKey | None,
     ) -> rds.DatabaseInstanceReadReplica:
         """A copy holds nothing of its own: it may go, whatever becomes of the original."""
         replica = rds.DatabaseInstanceReadReplica(
@@ -218,6 +248,8 @@ class PostgresDatabase(Construct):
             iam_authentication=True,
             parameter_group=self.parameter_group,
             storage_type=rds.StorageType.GP3,
+            # It has to take what its source has grown to.
+            max_allocated_storage=max_storage_gib,
             auto_minor_version_upgrade=True,
             enable_performance_insights=True,
             performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,

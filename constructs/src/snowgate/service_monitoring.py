@@ -194,6 +194,10 @@ class ServiceMonitoring(Construct):
             },
         )
 
+    def watch_metrics(self, graphs: Mapping[str, Sequence[_Metric]], title: str) -> None:
+        """Add metrics that a program enters by itself, by the title of their graph; no alarms."""
+        self._section(title, graphs)
+
     def _heading(self, title: str) -> None:
         self.facade.add_large_header(title)
 

@@ -23,7 +23,8 @@ _KNOWN = {
     "AllocatedStorage", "AutoMinorVersionUpgrade", "BackupRetentionPeriod", "CopyTagsToSnapshot", "DBInstanceClass",
     "DBInstanceIdentifier", "DBName", "DBParameterGroupName", "DBSubnetGroupName", "DeletionProtection",
     "EnableCloudwatchLogsExports", "EnableIAMDatabaseAuthentication", "EnablePerformanceInsights", "Engine",
-    "EngineVersion", "KmsKeyId", "ManageMasterUserPassword", "MasterUserSecret", "MasterUsername",
+    "EngineVersion", "KmsKeyId", "ManageMasterUserPassword", "MasterUserPassword", "MasterUserSecret",
+    "MasterUsername",
     "MaxAllocatedStorage", "MultiAZ", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod",
     "PreferredBackupWindow", "PreferredMaintenanceWindow", "PubliclyAccessible", "SourceDBInstanceIdentifier",
     "StorageEncrypted", "StorageType", "Tags", "VPCSecurityGroups",
@@ -56,14 +57,21 @@ def apply() -> None:
             copied = rds._instances.get(source.rpartition(":")[2])
             if copied is None:
                 raise ValueError(f"{RESOURCE}: SourceDBInstanceIdentifier {source} names no instance")
+            if "MasterUserSecret" in copied:
+                # "Limitations for Secrets Manager integration with Amazon RDS" in its User Guide.
+                raise ValueError(
+                    f"{RESOURCE}: Creating read replicas for source instance with engine postgres where "
+                    "ManageMasterUserPassword is enabled is not supported"
+                )
             name, attributes = original(logical_id, props, stack_name)
             _copy(rds._instances[name], copied)
         else:
-            password = secrets.token_urlsafe(24)
+            password = props.get("MasterUserPassword") or secrets.token_urlsafe(24)
             endpoint = _make_database(props["DBName"], props["MasterUsername"], password, props["EngineVersion"])
             name, attributes = original(logical_id, props, stack_name)
             rds._instances[name]["Endpoint"] |= endpoint
-            rds._instances[name]["MasterUserSecret"] = _make_secret(secretsmanager, props, password)
+            if _is_managed(props):
+                rds._instances[name]["MasterUserSecret"] = _make_secret(secretsmanager, props, password)
         return name, attributes | _attributes(rds._instances[name])
 
     parameters = "physical_id old_props new_props stack_name logical_id"
@@ -71,7 +79,8 @@ def apply() -> None:
     @replaces_entry(handlers, "update", parameters, RESOURCE)
     def update(original: Any, physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any) -> Any:
         _check(new)
-        for name in ("EngineVersion", "ManageMasterUserPassword", "SourceDBInstanceIdentifier"):
+        fixed = ("EngineVersion", "ManageMasterUserPassword", "MasterUserPassword", "SourceDBInstanceIdentifier")
+        for name in fixed:
             if old.get(name) != new.get(name):
                 raise ValueError(f"{RESOURCE}: the local stand-in changes no {name} of an instance")
         _name, attributes = original(physical_id, old, new, *rest)
@@ -82,8 +91,9 @@ def apply() -> None:
         record = rds._instances.get(physical_id, {})
         if record.get("DeletionProtection"):
             raise ValueError("Cannot delete protected DB Instance, please disable deletion protection and try again.")
-        if "MasterUserSecret" in record:
+        if record and "SourceDBInstanceIdentifier" not in props:
             _drop_all_of(record["MasterUsername"])
+        if "MasterUserSecret" in record:
             arn = record["MasterUserSecret"]["SecretArn"]
             secretsmanager._delete_secret({"SecretId": arn, "ForceDeleteWithoutRecovery": True})
         return original(physical_id, props)
@@ -127,11 +137,15 @@ def _check(props: Mapping[str, Any]) -> None:
         return
     if props.get("Engine") != "postgres":
         raise ValueError(f"{RESOURCE}: the local stand-in has the Engine postgres, and no {props.get('Engine')}")
-    if str(props.get("ManageMasterUserPassword")).lower() != "true":
-        raise ValueError(f"{RESOURCE}: the local stand-in has passwords by ManageMasterUserPassword only")
+    if _is_managed(props) == bool(props.get("MasterUserPassword")):
+        raise ValueError(f"{RESOURCE}: either ManageMasterUserPassword or a MasterUserPassword is needed")
     for name in ("DBName", "MasterUsername", "EngineVersion"):
         if not props.get(name):
             raise ValueError(f"{RESOURCE}: the local stand-in makes no instance without {name}")
+
+
+def _is_managed(props: Mapping[str, Any]) -> bool:
+    return str(props.get("ManageMasterUserPassword")).lower() == "true"
 
 
 def _attributes(record: Mapping[str, Any]) -> dict[str, str]:
