@@ -20,6 +20,7 @@ class LocalEnvironment:
     config_schema: str
     warehouse: str
     image: str
+    weather_image: str | None
     sender: str | None
 
     @classmethod
@@ -37,5 +38,6 @@ class LocalEnvironment:
             config_schema=snowflake["config_schema"],
             warehouse=snowflake["warehouse"],
             image=values["image"]["uri"],
+            weather_image=values.get("weather_warehouse", {}).get("image"),
             sender=values.get("mail", {}).get("sender"),
         )
