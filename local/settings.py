@@ -21,6 +21,7 @@ class LocalEnvironment:
     warehouse: str
     image: str
     weather_image: str | None
+    tables: frozenset[str]
     sender: str | None
 
     @classmethod
@@ -38,6 +39,7 @@ class LocalEnvironment:
             config_schema=snowflake["config_schema"],
             warehouse=snowflake["warehouse"],
             image=values["image"]["uri"],
+            tables=frozenset(values),
             weather_image=values.get("weather_warehouse", {}).get("image"),
             sender=values.get("mail", {}).get("sender"),
         )
