@@ -92,7 +92,7 @@ snowflake-diff: setup ## show what a deploy would change in Snowflake; exit code
 .PHONY: run-job
 # `python -m stacks.run_job ENV JOB` exits with the container's exit code; GNU make with 2 whenever it is not 0.
 run-job: setup ## start a job and follow its log: make run-job JOB=conflict-updater ENV=dev SET="LOOKBACK_HOURS=48 NAME=value …"
-	@$(NAMED)$(if $(JOB),,$(error Which job? Say JOB=conflict-updater, or another))$(AT)$(BIN)/python -m stacks.run_job $(ENV) $(JOB) $(SET)
+	@$(NAMED)$(if $(JOB),,$(error Which job? Say JOB=conflict-updater or JOB=weather-warehouse))$(AT)$(BIN)/python -m stacks.run_job $(ENV) $(JOB) $(SET)
 
 ##@ Set it up
 .PHONY: setup lock clean

@@ -25,6 +25,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # `make up` keeps its ports; the demo and the tests take free ones, so that all can run side by side.
 PORTS = (14566, 14567, 14568)
 
+_STARTING = "starting; see build/local/run/tasks.json"
+
 
 HOW_TO_GO_ON = """The platform stays up, for a look at what went wrong and for another try.
   logs of the stand-ins, functions and tasks: {logs}
@@ -102,6 +104,7 @@ def _how_to_connect(platform: Platform) -> str:
     )
     secret = _token_secret(platform)
     token = f"boto3.client('secretsmanager').get_secret_value(SecretId='{secret}')['SecretString']"
+    address = platform.aws_endpoint.removeprefix("https://")
     return f"""
 Snowflake, with .venv/bin/python:
   import snowflake.connector
@@ -111,9 +114,13 @@ Snowflake, with .venv/bin/python:
 AWS (boto3, the CDK CLI):
 {exports}
 
-Web role, at another port after each start: {platform.web_url() or "starting; see build/local/run/tasks.json"}/docs
+Web role, at another port after each start: {platform.web_url() or _STARTING}/docs
   its token, after the exports above:
   .venv/bin/python -c "import boto3; print({token})"
+Weather API, at another port after each start: {platform.weather_url() or _STARTING}/docs
+  through CloudFront, after the exports above:
+  curl --cacert $AWS_CA_BUNDLE --connect-to ::{address} {_weather_edge(platform)}/api/health
+  to fill it: make run-job JOB=weather-warehouse ENV=local
 E-mails that were sent, after the exports above: curl --cacert $AWS_CA_BUNDLE $AWS_ENDPOINT_URL/_ministack/ses/messages
 PostgreSQL behind Amazon RDS, as its superuser: {platform.superuser.url()}
 Files, links and more: docs/local-platform.md
@@ -125,6 +132,13 @@ def _token_secret(platform: Platform) -> str:
         return platform.outputs("Secrets")["ApiTokenSecretArn"]
     except (ClientError, KeyError):  # after a failed deploy
         return "<output ApiTokenSecretArn of stack local-Secrets, once that is deployed>"
+
+
+def _weather_edge(platform: Platform) -> str:
+    try:
+        return platform.outputs("WeatherWarehouse")["Url"]
+    except (ClientError, KeyError):  # after a failed deploy
+        return "<output Url of stack local-WeatherWarehouse, once that is deployed>"
 
 
 @contextmanager

@@ -341,8 +341,15 @@ class Platform:
 
     def web_url(self) -> str | None:
         """Where the report service's web role answers, or None when no web task runs."""
+        return self._url_of(self.environment.image)
+
+    def weather_url(self) -> str | None:
+        """Where a task of the weather API answers, without CloudFront, or None when none runs."""
+        return self._url_of(self.environment.weather_image)
+
+    def _url_of(self, image: str | None) -> str | None:
         for task in self.tasks():
-            if task.get("port") and task["image"] == self.environment.image:
+            if task.get("port") and task["image"] == image:
                 return f"http://127.0.0.1:{task['port']}"
         return None
 

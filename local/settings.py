@@ -20,6 +20,8 @@ class LocalEnvironment:
     config_schema: str
     warehouse: str
     image: str
+    weather_image: str | None
+    tables: frozenset[str]
     sender: str | None
 
     @classmethod
@@ -37,5 +39,7 @@ class LocalEnvironment:
             config_schema=snowflake["config_schema"],
             warehouse=snowflake["warehouse"],
             image=values["image"]["uri"],
+            tables=frozenset(values),
+            weather_image=values.get("weather_warehouse", {}).get("image"),
             sender=values.get("mail", {}).get("sender"),
         )

@@ -37,8 +37,14 @@ FROM (
 
 
 def prepare(platform: Platform) -> None:
-    """Bring all of it to a deployed platform; what is there already is left as it is."""
-    _bring_stations(platform)
+    """Bring it to the systems that the environment has; what is there already is left as it is."""
+    if "weather_warehouse" in platform.environment.tables:
+        _bring_stations(platform)
+    if "conflict_updater" in platform.environment.tables:
+        _bring_visits(platform)
+
+
+def _bring_visits(platform: Platform) -> None:
     outputs = platform.outputs("ConflictUpdater")
     manager = platform.client("secretsmanager")
     held = json.loads(manager.get_secret_value(SecretId=outputs["SnowflakeSecretArn"])["SecretString"])

@@ -122,7 +122,9 @@ class WeatherWarehouseTable(SizedTable):
     ingest_schedule: Schedule = "cron(0 2 * * ? *)"
     ingest_timezone: TimeZone = "UTC"
     edge: EdgeTable | None = None
-    cache: bool = Field(default=False, description="true (Valkey, which the API may reach and keeps nothing in yet) or false")
+    cache: bool = Field(
+        default=False, description="true (Valkey, which the API may reach and keeps nothing in yet) or false"
+    )
     database: DatabaseTable = DatabaseTable()
 
     @field_validator("max_tasks")

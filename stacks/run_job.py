@@ -155,7 +155,7 @@ def _job(environment: Environment, job: str) -> tuple[str, str]:
     if not machine or not log_group:
         raise JobError(
             f"Stack {stack} has no outputs StateMachineArn and LogGroupName: either it is not deployed (make deploy "
-            f"ENV={environment.name}), or {job} is no job; conflict-updater is one."
+            f"ENV={environment.name}), or {job} is no job, as conflict-updater and weather-warehouse are."
         )
     return machine, log_group
 

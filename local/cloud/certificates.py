@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import os
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -20,26 +21,26 @@ RENEW_BEFORE = datetime.timedelta(days=7)
 def make(folder: Path, region: str = "us-east-1") -> None:
     """Write tls.crt, tls.key and ca.pem (the system's roots and ours) into a folder, unless valid ones lie there.
 
-    The certificate is for 127.0.0.1 and for the host names that the APIs of a region have.
+    The certificate is for 127.0.0.1 and for the host names that the APIs of a region and CloudFront's have.
     """
     folder.mkdir(parents=True, exist_ok=True)
     certificate, key = folder / "tls.crt", folder / "tls.key"
-    apis = f"*.execute-api.{region}.amazonaws.com"
-    if not (key.exists() and _is_valid(certificate, apis)):
-        _write_pair(certificate, key, apis)
+    hosts = (f"*.execute-api.{region}.amazonaws.com", "*.cloudfront.net")
+    if not (key.exists() and _is_valid(certificate, hosts)):
+        _write_pair(certificate, key, hosts)
     (folder / "ca.pem").write_bytes(_system_roots() + certificate.read_bytes())
 
 
-def _is_valid(certificate: Path, apis: str) -> bool:
+def _is_valid(certificate: Path, hosts: Sequence[str]) -> bool:
     if not certificate.exists():
         return False
     found = x509.load_pem_x509_certificate(certificate.read_bytes())
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     lasts = found.not_valid_after_utc - RENEW_BEFORE > datetime.datetime.now(datetime.UTC)
-    return lasts and apis in names.get_values_for_type(x509.DNSName)
+    return lasts and {*hosts} <= {*names.get_values_for_type(x509.DNSName)}
 
 
-def _write_pair(certificate: Path, key_file: Path, apis: str) -> None:
+def _write_pair(certificate: Path, key_file: Path, hosts: Sequence[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Snowgate local AWS stand-in")])
     now = datetime.datetime.now(datetime.UTC)
@@ -55,9 +56,8 @@ def _write_pair(certificate: Path, key_file: Path, apis: str) -> None:
         encipher_only=False,
         decipher_only=False,
     )
-    alternatives = x509.SubjectAlternativeName(
-        [x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")), x509.DNSName("localhost"), x509.DNSName(apis)]
-    )
+    names = map(x509.DNSName, ("localhost", *hosts))
+    alternatives = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")), *names])
     made = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -117,6 +117,25 @@ def test_an_addition_refuses_a_ministack_without_the_internal_that_it_changes() 
             missing()
 
 
+def test_the_names_of_apis_and_of_cloudfront_are_served_with_a_certificate_that_fits(tmp_path: Path) -> None:
+    with cloud_server(tmp_path) as cloud:
+        context = ssl.create_default_context(cafile=str(cloud.bundle))
+        for name in ("abc.execute-api.us-east-1.amazonaws.com", "d111111abcdef8.cloudfront.net"):
+            plain = socket.create_connection(("127.0.0.1", cloud.port))
+            with context.wrap_socket(plain, server_hostname=name) as reached:
+                assert reached.version()
+        plain = socket.create_connection(("127.0.0.1", cloud.port))
+        with pytest.raises(ssl.SSLCertVerificationError), plain:
+            context.wrap_socket(plain, server_hostname="example.com")
+
+
+def test_a_certificate_without_the_names_that_are_needed_is_made_anew(tmp_path: Path) -> None:
+    certificates.make(tmp_path, "us-east-1")
+    first = (tmp_path / "tls.crt").read_bytes()
+    certificates.make(tmp_path, "eu-west-1")
+    assert (tmp_path / "tls.crt").read_bytes() != first
+
+
 def test_a_valid_certificate_is_kept_and_its_key_is_the_owners_alone(tmp_path: Path) -> None:
     certificates.make(tmp_path)
     first = (tmp_path / "tls.crt").read_bytes()
