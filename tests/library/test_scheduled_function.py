@@ -7,6 +7,7 @@ from collections.abc import Callable
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
@@ -86,3 +87,20 @@ def test_failures_and_dead_letters_tell_the_topic(make: Make, stack: cdk.Stack, 
 def test_what_cannot_be_is_refused(make: Make, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**arguments)
+
+
+def test_what_a_function_of_the_stack_fails_on_is_a_dead_letter_too(stack: cdk.Stack, template: Synthesise) -> None:
+    role = iam.Role(stack, "CleanerRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    code = lambda_.Code.from_inline("def handler(event, context): pass")
+    cleaner = lambda_.Function(
+        stack, "Cleaner", runtime=lambda_.Runtime.PYTHON_3_14, handler="index.handler", code=code, role=role
+    )
+    daily = ScheduledFunction(stack, "Daily", function=cleaner, schedule=DAILY)
+    queue = stack.resolve(daily.dead_letter_queue.queue_arn)
+    made = template()
+    made.has_resource_properties(
+        "AWS::Lambda::EventInvokeConfig", {"DestinationConfig": {"OnFailure": {"Destination": queue}}}
+    )
+    policies = made.find_resources("AWS::IAM::Policy")
+    of_function = [one for name, one in policies.items() if name.startswith("CleanerRole")]
+    assert of_function[0]["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] == queue

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sns as sns
@@ -25,8 +26,12 @@ class ScheduledFunction(Construct):
     """Calls ``function`` on ``schedule`` with ``input``, and ``scheduled_at`` in it: when the call was meant to be.
 
     That time is UTC in ISO 8601, the same in each retry, and never that of the call. A call that the scheduler cannot
-    deliver is tried again ``retries`` times within ``max_age`` (24 hours at most) and then lies in
-    ``dead_letter_queue`` for 14 days. Two alarms: the function fails, and the queue is not empty.
+    deliver is tried again ``retries`` times within ``max_age`` (24 hours at most). The scheduler does not wait for the
+    function: one that fails is called twice again by Lambda ("Asynchronous invocation"). Either way what was lost lies
+    in ``dead_letter_queue`` for 14 days. Two alarms: the function fails, and the queue is not empty.
+
+    ``function`` must have no configuration of its asynchronous calls yet. One that was made elsewhere is left as it is:
+    its failed calls are in the alarm alone.
 
     Raises:
         ValueError: ``input`` has a ``scheduled_at`` of its own, or ``retries`` is out of range.
@@ -75,6 +80,8 @@ class ScheduledFunction(Construct):
         )
         self.schedule, self.dead_letter_queue = call.schedule, call.dead_letter_queue
         self._function = function
+        if function.role is not None:
+            function.configure_async_invoke(on_failure=destinations.SqsDestination(call.dead_letter_queue))
         failed = cloudwatch.Alarm(
             self,
             "Failed",

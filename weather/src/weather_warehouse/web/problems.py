@@ -38,10 +38,12 @@ def install(app: FastAPI) -> None:
     """Answer every error of `app` as a problem."""
 
     @app.exception_handler(RequestValidationError)
-    async def _wrong_request(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def _wrong_request(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         field = str(first["loc"][1])  # a query has no fields within fields; what comes after is Pydantic's own
-        return _problem(422, f"{field}: {first['msg']}", field=field)
+        unknown = first["type"] == "extra_forbidden"
+        reason = f"{request.url.path} has no filter of this name; /docs lists them" if unknown else first["msg"]
+        return _problem(422, f"{field}: {reason}", field=field)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
