@@ -113,16 +113,17 @@ class WeatherWarehouseStack(cdk.Stack):
                 "WEATHER_BUCKET": self.files.bucket.bucket_name,
                 "WEATHER_PREFIX": PREFIX,
             },
-            secrets=self.database.connection_secrets(),
             size=self._table.size,
             architecture=self._environment.built_for,
             schedule=schedule,
             scheduled_at_variable="INGEST_RUN_ID",
+            scheduled_at_prefix="daily-",
             removal_policy=removal_policy(self._environment),
         )
         self.files.grant_list(job.task_role)
         self.files.grant_read(job.task_role)
         self.database.allow_from(job.security_group)
+        self.database.secret.grant_read(job.task_role)
         return job
 
     def _api(self, cache: Cache | None) -> WebService:
@@ -136,7 +137,6 @@ class WeatherWarehouseStack(cdk.Stack):
             port=5000,
             health_path="/api/health",
             environment={**self._settings(), **(cache.connection_environment() if cache else {})},
-            secrets=self.database.connection_secrets(),
             size=table.size,
             architecture=self._environment.built_for,
             cluster=self.ingestion.cluster,
@@ -148,6 +148,7 @@ class WeatherWarehouseStack(cdk.Stack):
             removal_policy=removal_policy(self._environment),
         )
         self.database.allow_from(api.service)
+        self.database.secret.grant_read(api.task_role)
         if cache:
             cache.allow_from(api.service)
             cache.grant_connect(api.task_role)
@@ -174,9 +175,10 @@ class WeatherWarehouseStack(cdk.Stack):
         )
 
     def _settings(self) -> dict[str, str]:
-        """What both read from their environment."""
+        """What both read from their environment; the login they read themselves, for RDS exchanges it every week."""
         return {
             "ENVIRONMENT": self._environment.name,
+            "DATABASE_SECRET_ARN": self.database.secret.secret_arn,
             **self.database.connection_environment(ssl_mode=self._table.database.ssl_mode),
         }
 

@@ -13,7 +13,7 @@ PARTS = {"DATABASE_HOST": "db.example.com", "DATABASE_USER": "weather_user", "DA
 
 @pytest.fixture
 def environment(monkeypatch):
-    for name in ("DATABASE_URL", "DATABASE_SSLMODE", "PORT", "WEATHER_BUCKET"):
+    for name in ("DATABASE_URL", "DATABASE_SECRET_ARN", "DATABASE_SSLMODE", "PORT", "WEATHER_BUCKET"):
         monkeypatch.delenv(name, raising=False)
 
     def set_environment(**variables):
@@ -92,3 +92,22 @@ def test_the_command_tells_what_is_wrong_and_returns_1(environment):
     assert (run.returncode, run.stderr) == (1, "WEATHER_BUCKET is not set; it is required with --source s3.\n")
     run = subprocess.run([*command, "ingest", "--run-id", "a run"], capture_output=True, text=True)
     assert (run.returncode, run.stderr.partition(";")[0]) == (1, "INGEST_RUN_ID is 'a run'")
+
+
+ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:login-AbCdEf"
+
+
+def test_a_secret_stands_for_user_and_password(environment):
+    environment(DATABASE_HOST="db.example.com", DATABASE_SECRET_ARN=ARN)
+    told = conninfo_to_dict(load(WebSettings).conninfo)
+    assert told["host"] == "db.example.com"
+    assert "password" not in told
+    environment(DATABASE_USER="weather_user")
+    with pytest.raises(SettingsError, match="DATABASE_SECRET_ARN and a user or password are set"):
+        load(WebSettings)
+
+
+def test_a_secret_does_not_say_where_the_database_is(environment):
+    environment(DATABASE_SECRET_ARN=ARN)
+    with pytest.raises(SettingsError, match="DATABASE_HOST is not set"):
+        load(WebSettings)

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,9 @@ from pathlib import Path
 
 import pytest
 from weather_process import ingest, web
+
+from tests.local.cloud_server import cloud_server
+from tests.service.fleet import cloud_environment
 
 HERE = Path(__file__).parent
 SOAK = os.environ.get("SNOWGATE_SOAK") == "1"
@@ -59,21 +61,26 @@ def test_a_request_under_way_is_answered_after_sigterm(database, server, station
         assert asked.result()["total"] == 2400
 
 
-def test_a_new_password_of_the_database_ends_the_process_so_that_a_new_task_starts(server, database, tmp_path):
+def test_a_new_password_of_the_database_is_read_with_the_next_session(server, database, tmp_path):
+    """RDS exchanges it every week: no request may notice."""
     database.execute("DROP ROLE IF EXISTS weather_user")
     database.execute("CREATE ROLE weather_user LOGIN PASSWORD 'first'")
     database.execute("GRANT ALL ON SCHEMA public TO weather_user")
-    url = server.url().replace(server.url().split("//")[1].split("@")[0], "weather_user:first")
-    with web(tmp_path, DATABASE_URL=url) as address:
-        _until(lambda: get(f"{address}/api/ready") == {"status": "ready"})
-        database.execute("ALTER ROLE weather_user PASSWORD 'second'")
-        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'weather_user'")
-        with pytest.raises(urllib.error.URLError):  # 503, and then nobody listens any more
-            get(f"{address}/api/ready")
-        _until(lambda: _refuses(urllib.parse.urlsplit(address).port))
-    told = (tmp_path / "web.log").read_text()
-    assert "database.password_refused" in told
+    with cloud_server(tmp_path) as cloud:
+        manager = cloud.client("secretsmanager")
+        held = json.dumps({"username": "weather_user", "password": "first"})
+        arn = manager.create_secret(Name="login", SecretString=held)["ARN"]
+        place = {"DATABASE_URL": "", "DATABASE_HOST": server.host, "DATABASE_PORT": str(server.port)}
+        login = {"DATABASE_NAME": "postgres", "DATABASE_SECRET_ARN": arn} | cloud_environment(cloud)
+        with web(tmp_path, **place, **login) as address:
+            assert get(f"{address}/api/ready") == {"status": "ready"}
+            manager.put_secret_value(SecretId=arn, SecretString=held.replace("first", "second"))
+            database.execute("ALTER ROLE weather_user PASSWORD 'second'")
+            database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'weather_user'")
+            assert get(f"{address}/api/ready") == {"status": "ready"}
+        told = (tmp_path / "web.log").read_text()
     assert "first" not in told
+    assert "second" not in told
 
 
 def test_the_page_of_the_api_names_its_parts_without_a_scheme(database, tmp_path):

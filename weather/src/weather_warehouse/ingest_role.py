@@ -11,6 +11,7 @@ import psycopg
 
 from weather_warehouse import log, metrics
 from weather_warehouse.ingestion import Tally, ingest
+from weather_warehouse.login import Login
 from weather_warehouse.settings import IngestSettings, SettingsError
 from weather_warehouse.sources import Bucket, Folder, Source
 
@@ -23,7 +24,7 @@ def run_ingest(settings: IngestSettings, kind: str | None) -> int:
     log.info("ingest.started", run_id=run_id, source=source.place)
     begun, tally = time.monotonic(), Tally()
     try:
-        with psycopg.connect(settings.conninfo, autocommit=True) as connection:
+        with psycopg.connect(settings.conninfo, autocommit=True, **Login(settings)()) as connection:
             ingest(connection, source, run_id, tally)
     except Exception as error:  # noqa: BLE001 - the last line of a container: one event, and the metric counts it
         tally.failed += 1

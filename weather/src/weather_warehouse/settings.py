@@ -22,10 +22,12 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """What both roles need. Each field is the environment variable of its name in capitals; an empty one is not set.
 
-    The database is DATABASE_URL, or DATABASE_HOST, DATABASE_USER and DATABASE_PASSWORD. DATABASE_SSLMODE is libpq's,
-    without those of its modes that fall back to plain text unseen. By default the connection is encrypted and the
-    server's name is not proven: `verify-full` needs Amazon RDS's own authorities in a file that PGSSLROOTCERT names,
-    which neither a slim image nor libpq has. Source: Amazon RDS User Guide, "Using SSL with a PostgreSQL DB instance".
+    The database is DATABASE_URL, or DATABASE_HOST with DATABASE_USER and DATABASE_PASSWORD, or with
+    DATABASE_SECRET_ARN: a secret of Secrets Manager, a JSON object with username and password. DATABASE_SSLMODE is
+    libpq's, without those of its modes that fall back to plain text unseen. By default the connection is encrypted and
+    the server's name is not proven: `verify-full` needs Amazon RDS's own authorities in a file that PGSSLROOTCERT
+    names, which neither a slim image nor libpq has. Source: Amazon RDS User Guide, "Using SSL with a PostgreSQL DB
+    instance".
     """
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
@@ -39,6 +41,9 @@ class Settings(BaseSettings):
     database_name: str = "weather_db"
     database_user: str | None = None
     database_password: SecretStr | None = None
+    database_secret_arn: str | None = Field(
+        default=None, pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$"
+    )
     database_sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "require"
 
     @field_validator("database_url")
@@ -54,30 +59,32 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_database(self) -> Settings:
-        given = [name.upper() for name in _PARTS if getattr(self, name)]
+        given = [name.upper() for name in (*_PARTS, "database_secret_arn") if getattr(self, name)]
         if self.database_url and given:
             raise ValueError(f"DATABASE_URL and {', '.join(given)} are set; set the one or the others")
-        if not self.database_url and len(given) < len(_PARTS):
-            lacking = ", ".join(name.upper() for name in _PARTS if not getattr(self, name))
+        if self.database_secret_arn and (self.database_user or self.database_password):
+            raise ValueError("DATABASE_SECRET_ARN and a user or password are set; set the one or the others")
+        needed = _PARTS[:1] if self.database_secret_arn else _PARTS
+        lacking = ", ".join(name.upper() for name in needed if not getattr(self, name))
+        if not self.database_url and lacking:
             raise ValueError(f"{lacking} is not set; set DATABASE_URL, or DATABASE_HOST, _USER and _PASSWORD")
         return self
 
     @property
     def conninfo(self) -> str:
-        """How libpq connects, password included; what DATABASE_URL itself says goes before the other variables."""
+        """How libpq connects, password included unless it is a secret; DATABASE_URL goes before the other variables."""
         own: dict[str, Any]
         if self.database_url:
             own = {"sslmode": self.database_sslmode} | conninfo_to_dict(self.database_url.get_secret_value())
         else:
-            assert self.database_password
             own = {
                 "host": self.database_host,
                 "port": self.database_port,
                 "dbname": self.database_name,
-                "user": self.database_user,
-                "password": self.database_password.get_secret_value(),
                 "sslmode": self.database_sslmode,
             }
+            if self.database_password:
+                own |= {"user": self.database_user, "password": self.database_password.get_secret_value()}
         # A server that goes without a word is noticed, even while a long answer is awaited.
         waits = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
         return make_conninfo(**({"application_name": "weather_warehouse"} | waits | own))

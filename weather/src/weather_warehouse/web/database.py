@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
 
 import psycopg
 from psycopg_pool import ConnectionPool
 
-from weather_warehouse import log
+from weather_warehouse.login import Login
 from weather_warehouse.schema import migrate
 from weather_warehouse.settings import WebSettings
 
 _POOL_SECONDS = 5.0  # a request that waits longer for a session is refused, while its caller still listens
-
-
-class _Session(psycopg.Connection):
-    """A session whose refused password ends the process.
-
-    RDS exchanges a managed password every week, and a container gets the new one only when it starts ("Password
-    management with Amazon RDS" and ECS's "Pass Secrets Manager secrets"): ECS starts another task in this one's place.
-    """
-
-    @classmethod
-    def connect(cls, conninfo: str = "", **options: Any) -> Self:
-        try:
-            return super().connect(conninfo, **options)
-        except psycopg.OperationalError as error:
-            # libpq gives the reason of a failed login as text alone.
-            if "password authentication failed" in str(error):
-                log.error("database.password_refused", error)
-                os.kill(os.getpid(), signal.SIGTERM)
-            raise
 
 
 class Database:
@@ -44,7 +22,7 @@ class Database:
         self._answer_seconds = settings.web_answer_seconds
         self._pool = ConnectionPool(
             settings.conninfo,
-            connection_class=_Session,
+            kwargs=Login(settings),
             min_size=1,
             max_size=settings.web_connections,
             timeout=_POOL_SECONDS,
