@@ -30,7 +30,7 @@ def test_what_is_missing_is_named(image: Image, tmp_path: Path) -> None:
     with pytest.raises(BadImage, match="nowhere is missing: run `make setup`"):
         Image(tmp_path, tmp_path / "nowhere").words({}, {})
     (tmp_path / "Dockerfile").write_text("ENTRYPOINT python -m job\n")
-    with pytest.raises(BadImage, match="has no ENTRYPOINT in its exec form"):
+    with pytest.raises(BadImage, match="neither ENTRYPOINT nor CMD in its exec form"):
         image.words({}, {})
 
 

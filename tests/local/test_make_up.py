@@ -63,6 +63,8 @@ def test_the_lines_for_python_close_their_connection() -> None:
         operator_environment=dict,
         outputs=lambda _: {"ApiTokenSecretArn": "arn"},
         web_url=lambda: "http://127.0.0.1:1",
+        weather_url=lambda: "http://127.0.0.1:2",
+        aws_endpoint="https://127.0.0.1:1",
         superuser=SimpleNamespace(url=lambda: "postgresql://rdsadmin"),
         logs=Path("logs"),
     )

@@ -27,6 +27,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment called tests, in the region of the tests' stand-in."""
     file = tmp_path_factory.mktemp("environments") / "tests.toml"
     file.write_text((ROOT / "environments" / "local.toml").read_text().replace("us-east-1", REGION))
+    file.write_text(file.read_text().replace("[weather_warehouse.edge]", "[weather_warehouse.edge]\nwaf = false"))
     return file
 
 

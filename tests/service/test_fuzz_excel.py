@@ -125,7 +125,7 @@ def held(value, column):
         return value if isinstance(value, datetime.datetime) else datetime.datetime.combine(value, datetime.time())
     if isinstance(value, datetime.date | datetime.time) and "." in str(value):
         return str(value).rstrip("0")
-    return str(value)
+    return f"{value:f}" if isinstance(value, Decimal) and value.is_finite() else str(value)
 
 
 def read(cell):

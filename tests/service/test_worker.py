@@ -265,16 +265,18 @@ def test_a_worker_stops_in_time_whatever_hangs(warehouse, start, snowflake_accou
 
 
 def test_a_ledger_that_somebody_holds_keeps_no_report_waiting(warehouse, start, snowflake_account):
-    """A lock that a killed worker has left, here for longer than the test lasts: LEASE_SECONDS is 600."""
+    """A lock that a killed worker has left, here for longer than the test lasts: LEASE_SECONDS is 240."""
     warehouse.change("INSERT INTO REPORT_DELIVERY (CONFIG_ID, CHANNEL, RECIPIENT) VALUES (1, 'email', 'a@example.com')")
     with snowflake_account.warehouse("dead") as dead:
         dead._run(lambda cursor: cursor.execute("UPDATE REPORT_DELIVERY SET ATTEMPTS = 1"))  # and no COMMIT
         first = insert(warehouse, REPORT_NAME="pricing_summary", OUTPUT_FORMAT="CSV")
-        worker = start("worker", IDLE_SECONDS="60", LEASE_SECONDS="600")
-        # It waits for the lock for 50 seconds, a twelfth of a lease, and then goes on with reports.
+        worker = start("worker", IDLE_SECONDS="60", LEASE_SECONDS="240")
+        # It waits for the lock for 20 seconds, a twelfth of a lease, and then goes on with reports.
         assert until(lambda: row(warehouse, first)["STATUS"] == "COMPLETED", 80), worker.log.read_text()
         assert "worker.deliveries_left" in worker.log.read_text()
-    assert worker.poll() is None
+    # It has the lock now, or waits for it no more: killed, it would leave one itself.
+    worker.terminate()
+    assert worker.wait(40) == 0
 
 
 def test_the_row_of_a_killed_worker_is_made_by_another_one(warehouse, start):
