@@ -121,7 +121,7 @@ def _check_nat(mode: NetworkMode, zones: int, count: int | None, image: ec2.IMac
         raise ValueError(
             f"nat_image is {'given' if image else 'missing'} in {mode}. NetworkMode.NAT_INSTANCE, and no other mode, "
             'starts from an image of fck-nat, as in ec2.MachineImage.generic_linux({"eu-west-1": "ami-…"}): the newest '
-            "named fck-nat-al2023-*-arm64-ebs of the account 568608671756 (`aws ec2 describe-images --owners`)."
+            "named fck-nat-al2023-*-arm64-ebs of the account that fck-nat's own page names."
         )
 
 
