@@ -90,7 +90,7 @@ def test_whoever_interrupts_it_leaves_the_job_running(run: Run, made: Jobs, envi
     while process.stdout.readline() != b"working\n":
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _output, errors = process.communicate(timeout=20)
+    _output, errors = process.communicate(timeout=90)
     assert process.returncode == 130
     [running] = made.steps.list_executions(stateMachineArn=made.machines["Job"], statusFilter="RUNNING")["executions"]
     assert f"stop-execution --execution-arn {running['executionArn']}" in errors.decode()

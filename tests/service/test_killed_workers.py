@@ -74,6 +74,8 @@ def test_whatever_is_killed_every_report_ends_once_and_no_recipient_is_told_twic
         time.sleep(0.2)
     seconds = time.monotonic() - began
     assert left == 0, f"{left} are open after {seconds:.0f} s and {kills} kills"
+    while any("worker.started" not in process.log.read_text() for process in fleet.processes):
+        time.sleep(0.1)  # before that nobody hears SIGTERM
     assert fleet.stop() == [0] * WORKERS
 
     rows = snowflake_rows(snowflake_account, "SELECT * FROM REPORT_CONFIG WHERE PARENT_ID IS NULL")
