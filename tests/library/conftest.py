@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import aws_cdk as cdk
 import pytest
@@ -16,7 +14,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from cdk_nag import AwsSolutionsChecks
 from syrupy.assertion import SnapshotAssertion
-from syrupy.extensions.json import JSONSnapshotExtension
+from template_snapshot import TemplateSnapshot
 
 from snowgate import Network, SnowflakeDeployer
 
@@ -69,13 +67,6 @@ def template(app: cdk.App, stack: cdk.Stack) -> Callable[[], assertions.Template
         return assertions.Template.from_stack(stack)
 
     return synthesise
-
-
-class TemplateSnapshot(JSONSnapshotExtension):
-    """A template without the hashes of what is in its assets."""
-
-    def serialize(self, data: Any, **options: Any) -> str:
-        return re.sub(r"\b[0-9a-f]{64}\b", "<hash>", super().serialize(data, **options))
 
 
 @pytest.fixture

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from assemblies import ALL, ENVIRONMENTS, SYSTEMS, Synthesise
 from syrupy.assertion import SnapshotAssertion
-from syrupy.extensions.json import JSONSnapshotExtension
 
 from snowgate.manual_secret import FILL_IN
+from tests.library.template_snapshot import TemplateSnapshot
 
 Templates = dict[tuple[str, str], dict[str, Any]]
 
@@ -36,13 +35,6 @@ OUTPUTS = {
     "ConflictUpdater": {"StateMachineArn", "LogGroupName", "SnowflakeSecretArn", "PostgresSecretArn"},
     "MatillionAgent": {"ClusterName", "ServiceName", "OAuthSecretArn"},
 }
-
-
-class TemplateSnapshot(JSONSnapshotExtension):
-    """A template without the hashes of what is in its assets."""
-
-    def serialize(self, data: Any, **options: Any) -> str:
-        return re.sub(r"\b[0-9a-f]{64}\b", "<hash>", super().serialize(data, **options))
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from constructs import Construct
 
 from snowgate.alarm_actions import send_alarms
 from snowgate.architecture import Architecture
-from snowgate.fargate_cluster import FargateCluster, TaskPlacement, open_way_out
+from snowgate.fargate_cluster import FargateCluster, open_way_out
 from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import LONGEST_STOP, FargateTask
 from snowgate.pinned_image import require_digest
 from snowgate.service_scaling import ServiceScaling
 from snowgate.sidecar import Sidecar
 from snowgate.start_failures import StartFailures
+from snowgate.unattended_service import unattended_service
 
 _MINUTE = cdk.Duration.minutes(1)
 
@@ -96,7 +97,16 @@ class AgentService(Construct):
             sidecar.add_to(task)
         self.task_definition, self.task_role, self.log_group = task.definition, task.role, task.log_group
         self.security_group = self._security_group(vpc, outbound or {}, all_outbound)
-        self.service = self._service(vpc, None if scaling else desired_count, spot_percent)
+        self.service = unattended_service(
+            self,
+            vpc=vpc,
+            cluster=self.cluster,
+            task_definition=self.task_definition,
+            security_group=self.security_group,
+            spot_percent=spot_percent,
+            min_healthy_percent=100,
+            desired_count=None if scaling else desired_count,
+        )
         if scaling:
             scaling.apply(self.service, min_tasks=desired_count)
         # The first task can pull its image, and get its secrets, only with the policies of the role that starts it.
@@ -160,30 +170,6 @@ class AgentService(Construct):
                 if port == 53:
                     group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.udp(port), f"Name servers in {cidr}")
         return group
-
-    def _service(self, vpc: ec2.IVpc, desired_count: int | None, spot_percent: int) -> ecs.FargateService:
-        """The service; where something scales it, its desired count stays out of the template, which would reset it."""
-        placement = TaskPlacement.of(vpc)
-        shares = {"FARGATE": 100 - spot_percent, "FARGATE_SPOT": spot_percent}
-        return ecs.FargateService(
-            self,
-            "Service",
-            cluster=self.cluster,
-            task_definition=self.task_definition,
-            desired_count=desired_count,
-            capacity_provider_strategies=[
-                ecs.CapacityProviderStrategy(capacity_provider=name, weight=share)
-                for name, share in shares.items()
-                if share
-            ],
-            assign_public_ip=placement.public_ip,
-            vpc_subnets=placement.subnets,
-            security_groups=[self.security_group],
-            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
-            min_healthy_percent=100,
-            max_healthy_percent=200,
-            propagate_tags=ecs.PropagatedTagSource.SERVICE,
-        )
 
     def _busy_alarm(self) -> cloudwatch.Alarm:
         return self.metric_cpu().create_alarm(

@@ -17,9 +17,9 @@ from constructs import Construct
 from snowgate.architecture import Architecture
 from snowgate.lambda_function import LambdaFunction
 from snowgate.origin_verify import ORIGIN_HEADER
+from snowgate.rotation_schedule import check_period, may_exchange, rotation_schedule
 
 _CODE = Path(__file__).parent / "lambdas" / "origin_rotation"
-_DAYS = range(1, 1001)
 
 
 class OriginRotation(Construct):
@@ -48,9 +48,7 @@ class OriginRotation(Construct):
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
-        days = every.to_seconds() / 86400
-        if days not in _DAYS:
-            raise ValueError(f"{self.node.path}: a secret is rotated every 1 to 1000 whole days; given was {days:g}.")
+        check_period(self, every)
 
         made = LambdaFunction(
             self,
@@ -70,17 +68,9 @@ class OriginRotation(Construct):
             log_retention=log_retention,
             removal_policy=removal_policy,
         )
+        made.role.add_to_principal_policy(may_exchange(secret))
         for actions, resource in (
             (["elasticloadbalancing:ModifyRule"], rule.listener_rule_arn),
-            (
-                [
-                    "secretsmanager:DescribeSecret",
-                    "secretsmanager:GetSecretValue",
-                    "secretsmanager:PutSecretValue",
-                    "secretsmanager:UpdateSecretVersionStage",
-                ],
-                secret.secret_arn,
-            ),
             (
                 ["cloudfront:GetDistribution", "cloudfront:GetDistributionConfig", "cloudfront:UpdateDistribution"],
                 distribution.distribution_arn,
@@ -91,25 +81,5 @@ class OriginRotation(Construct):
             *([(["wafv2:GetWebACL"], web_acl_arn)] if web_acl_arn else []),
         ):
             made.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
-        permission = lambda_.CfnPermission(
-            self,
-            "Permission",
-            action="lambda:InvokeFunction",
-            function_name=made.function.function_arn,
-            principal="secretsmanager.amazonaws.com",
-            source_account=cdk.Stack.of(self).account,
-        )
-        self.schedule = secretsmanager.CfnRotationSchedule(
-            self,
-            "Schedule",
-            secret_id=secret.secret_arn,
-            rotation_lambda_arn=made.function.function_arn,
-            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
-                schedule_expression=f"rate({int(days)} day{'s' if days > 1 else ''})"
-            ),
-            rotate_immediately_on_update=False,
-        )
-
-        # Secrets Manager tries the function as soon as there is a schedule.
-        self.schedule.node.add_dependency(made, permission)
+        self.schedule = rotation_schedule(self, secret=secret, function=made.function, every=every, after=made)
         self.function = made.function

@@ -17,11 +17,12 @@ from constructs import Construct
 from snowgate.alarm_actions import send_alarms
 from snowgate.alarm_clock import AlarmClock
 from snowgate.architecture import Architecture
-from snowgate.fargate_cluster import FargateCluster, TaskPlacement, open_way_out
+from snowgate.fargate_cluster import FargateCluster, open_way_out
 from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import FargateTask
 from snowgate.own_service_access import OwnServiceAccess
 from snowgate.start_failures import StartFailures
+from snowgate.unattended_service import unattended_service
 from snowgate.waker import Waker
 from snowgate.worker_watch import WorkerWatch
 
@@ -92,7 +93,16 @@ class ScaleToZeroWorker(Construct):
         self.security_group = ec2.SecurityGroup(
             self, "SecurityGroup", vpc=vpc, allow_all_outbound=False, description="Worker tasks: nothing comes in"
         )
-        self.service = self._service(TaskPlacement.of(vpc), spot_percent)
+        self.service = unattended_service(
+            self,
+            vpc=vpc,
+            cluster=self.cluster,
+            task_definition=self.task_definition,
+            security_group=self.security_group,
+            spot_percent=spot_percent,
+            min_healthy_percent=0,
+            desired_count=None,  # the waker's and the tasks' own
+        )
         self.waker = Waker(
             self,
             "Waker",
@@ -134,28 +144,6 @@ class ScaleToZeroWorker(Construct):
     def metric_start_failures(self) -> cloudwatch.Metric:
         """Tasks that failed to start, counted in five minutes."""
         return self.start_failures.metric()
-
-    def _service(self, placement: TaskPlacement, spot_percent: int) -> ecs.FargateService:
-        """The service; its desired count stays out of the template, where it would reset the running one."""
-        shares = {"FARGATE": 100 - spot_percent, "FARGATE_SPOT": spot_percent}
-        return ecs.FargateService(
-            self,
-            "Service",
-            cluster=self.cluster,
-            task_definition=self.task_definition,
-            capacity_provider_strategies=[
-                ecs.CapacityProviderStrategy(capacity_provider=name, weight=share)
-                for name, share in shares.items()
-                if share
-            ],
-            assign_public_ip=placement.public_ip,
-            vpc_subnets=placement.subnets,
-            security_groups=[self.security_group],
-            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
-            min_healthy_percent=0,
-            max_healthy_percent=200,
-            propagate_tags=ecs.PropagatedTagSource.SERVICE,
-        )
 
 
 def _check(*, max_tasks: int, work_per_task: int, spot_percent: int) -> None:

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from snowgate.rotation_schedule import check_period, may_exchange, rotation_schedule
 from snowgate.snowflake_deployer import SnowflakeDeployer
-
-_DAYS = range(1, 1001)
 
 
 class SnowflakeRotation(Construct):
@@ -37,48 +35,11 @@ class SnowflakeRotation(Construct):
         snowflake_secret: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        days = every.to_seconds() / 86400
-        if days not in _DAYS:
-            raise ValueError(f"{self.node.path}: a secret is rotated every 1 to 1000 whole days; given was {days:g}.")
+        check_period(self, every)
 
         _tag(secret, {"snowgate:rotates": kind, "snowgate:snowflake-secret": snowflake_secret})
-        access = iam.Policy(
-            self,
-            "Access",
-            roles=[deployer.role],
-            statements=[
-                iam.PolicyStatement(
-                    actions=[
-                        "secretsmanager:DescribeSecret",
-                        "secretsmanager:GetSecretValue",
-                        "secretsmanager:PutSecretValue",
-                        "secretsmanager:UpdateSecretVersionStage",
-                    ],
-                    resources=[secret.secret_arn],
-                )
-            ],
-        )
-        # Here and not at the function: it may be of another stack, which must not refer back to this one.
-        permission = lambda_.CfnPermission(
-            self,
-            "Permission",
-            action="lambda:InvokeFunction",
-            function_name=deployer.rotation.function_arn,
-            principal="secretsmanager.amazonaws.com",
-            source_account=cdk.Stack.of(self).account,
-        )
-        self.schedule = secretsmanager.CfnRotationSchedule(
-            self,
-            "Schedule",
-            secret_id=secret.secret_arn,
-            rotation_lambda_arn=deployer.rotation.function_arn,
-            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
-                schedule_expression=f"rate({int(days)} day{'s' if days > 1 else ''})"
-            ),
-            rotate_immediately_on_update=False,
-        )
-
-        self.schedule.node.add_dependency(access, permission)
+        access = iam.Policy(self, "Access", roles=[deployer.role], statements=[may_exchange(secret)])
+        self.schedule = rotation_schedule(self, secret=secret, function=deployer.rotation, every=every, after=access)
 
 
 def _tag(secret: secretsmanager.ISecret, tags: Mapping[str, str | None]) -> None:
