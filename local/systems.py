@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -17,9 +16,6 @@ from psycopg import sql
 from local.platform import SNOWFLAKE_ACCOUNT, Platform
 from local.postgres import Postgres
 from local.processes import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 STATIONS = ROOT / "weather" / "wx_data"
 CARE, CARE_USER, CONFLICTS = "CARE_DB", "CONFLICT_UPDATER", "conflicts"
@@ -47,21 +43,19 @@ def prepare(platform: Platform) -> None:
 def _bring_visits(platform: Platform) -> None:
     outputs = platform.outputs("ConflictUpdater")
     manager = platform.client("secretsmanager")
-    held = json.loads(manager.get_secret_value(SecretId=outputs["SnowflakeSecretArn"])["SecretString"])
-    if held["user"] == CARE_USER:
-        return
-    _fill(manager, outputs["SnowflakeSecretArn"], _make_snowflake_user(platform))
-    _fill(manager, outputs["PostgresSecretArn"], _make_postgres_role(platform))
+    logins = (
+        (outputs["SnowflakeSecretArn"], CARE_USER, _make_snowflake_user),
+        (outputs["PostgresSecretArn"], CONFLICTS, _make_postgres_role),
+    )
+    for arn, user, make in logins:
+        if json.loads(manager.get_secret_value(SecretId=arn)["SecretString"])["user"] != user:
+            manager.put_secret_value(SecretId=arn, SecretString=json.dumps(make(platform)))
 
 
 def _bring_stations(platform: Platform) -> None:
     s3, bucket = platform.client("s3"), platform.outputs("WeatherWarehouse")["BucketName"]
     for file in sorted(STATIONS.glob("*.txt")):
         s3.upload_file(str(file), bucket, f"wx_data/{file.name}")
-
-
-def _fill(manager: Any, arn: str, values: Mapping[str, str]) -> None:
-    manager.put_secret_value(SecretId=arn, SecretString=json.dumps(values))
 
 
 def _make_snowflake_user(platform: Platform) -> dict[str, str]:
