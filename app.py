@@ -1,4 +1,4 @@
-"""The CDK app: one Stage for each file in environments/."""
+"""The CDK app: one Stage for each file in environments/, or in the folder that the context key of that name gives."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,8 @@ from stacks.stage import add_stages
 def main() -> None:
     """Synthesise all environments."""
     app = cdk.App()
-    add_stages(app, read_environments(Path(__file__).parent / "environments"))
+    folder = app.node.try_get_context("environments") or Path(__file__).parent / "environments"
+    add_stages(app, read_environments(Path(folder)))
     app.synth()
 
 
