@@ -28,8 +28,6 @@ from local.settings import ENVIRONMENTS, LocalEnvironment
 
 # What a second region's file says otherwise than the first one's; the names that it shares are left out.
 SECOND = {
-    "deployer_role": "SNOWGATE_DEPLOYER_B",
-    "runner_role": "REPORTING_RUNNER_B",
     "runner_user": "REPORTING_SERVICE_B",
     "web_user": "REPORTING_SERVICE_B_WEB",
     "api_integration": "SNOWGATE_LOCAL_B_API",
@@ -158,7 +156,7 @@ class Recovery:
             self._wait_for_work(cursor, ids)
             start = time.monotonic()
             self._end_the_first_region()
-            second.bootstrap()
+            second.bootstrap()  # the deployer's login goes over to the second environment's role
             second.deploy()
             rows = [self._ended(cursor, one, 120) for one in ids]
             by_second = sum(place(row)[0] == second.outputs("ReportService")["BucketName"] for row in rows)
@@ -179,12 +177,15 @@ class Recovery:
         """A deploy of the first environment takes the wake-ups back."""
         start = time.monotonic()
         second.destroy()
+        self.platform.bootstrap()
         self.platform.deploy()
         row = self._report()
         mine = self.platform.outputs("ReportService")["BucketName"]
         self._must(place(row)[0] == mine, "the first region's worker did not make the report")
         seconds = time.monotonic() - start
-        return Restored("way back", "the second environment", "destroyed; the first one deployed again", seconds)
+        return Restored(
+            "way back", "the second environment", "destroyed; bootstrap SQL and deploy of the first", seconds
+        )
 
     # --- what cases are made of
 

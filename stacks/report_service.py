@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -11,6 +12,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from snowgate import DownloadLinks, ReportBucket, ScaleToZeroWorker, ServiceMonitoring, WebApi, WebService
+from snowgate.alarm_actions import send_alarms
 from stacks.environment import Environment, LinksTable, NotifyTable, WebTable
 from stacks.image import ImageStack
 from stacks.removal import removal_policy
@@ -30,19 +32,27 @@ class ReportServiceStack(cdk.Stack):
         secrets: SecretsStack,
         image: ImageStack,
         topic: sns.ITopic,
+        copies: ReportBucket | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, termination_protection=environment.removal == "retain")
         self._environment, self._vpc, self._secrets = environment, vpc, secrets
         self._image = image.image.container_image
         # The image is pushed with its stack, and nothing but this line says so.
         self.add_stack_dependency(image)
 
-        self.bucket = ReportBucket(self, "Reports", removal_policy=removal_policy(environment))
+        self.bucket = ReportBucket(
+            self,
+            "Reports",
+            copy_to=copies.bucket if copies else None,
+            removal_policy=removal_policy(environment),
+        )
         self.links: DownloadLinks | None = self._links(environment.links) if environment.links else None
         self.worker = self._worker()
         self.web_host: str | None = None
         self.web: WebService | None = self._web(environment.web) if environment.web else None
         self._watch(topic)
+        if copies:
+            self._watch_copies(topic)
 
         cdk.CfnOutput(self, "BucketName", value=self.bucket.bucket.bucket_name)
         cdk.CfnOutput(self, "ClusterName", value=self.worker.cluster.cluster_name)
@@ -56,6 +66,17 @@ class ReportServiceStack(cdk.Stack):
         if self.web:
             monitoring.watch_web(self.web)
         monitoring.watch_bucket(self.bucket.bucket)
+
+    def _watch_copies(self, topic: sns.ITopic) -> None:
+        alarm = self.bucket.metric_failed_copies().create_alarm(
+            self,
+            "CopiesFailed",
+            threshold=1,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description="Reports could not be copied into the second region.",
+        )
+        send_alarms([alarm], topic)
 
     def _links(self, table: LinksTable) -> DownloadLinks:
         environment = self._environment

@@ -30,6 +30,7 @@ OUTPUTS = {
     },
     "Image": {"ImageUri"},
     "Network": {"VpcId"},
+    "Copies": {"BucketName"},
     "Alarms": {"TopicArn"},
     "WeatherWarehouse": {"Url", "BucketName", "DatabaseHost", "ApiServiceName", "StateMachineArn", "LogGroupName"},
     "ConflictUpdater": {"StateMachineArn", "LogGroupName", "SnowflakeSecretArn", "PostgresSecretArn"},
@@ -146,3 +147,33 @@ def test_the_built_in_validation_finds_nothing(synthesise: Synthesise) -> None:
     assert len(names) > 1, "the built-in validation did not run"
     found = [violation["ruleName"] for plugin in report["pluginReports"] for violation in plugin["violations"]]
     assert found == []
+
+
+def test_reports_are_copied_into_the_second_region_and_failed_copies_are_told(templates: Templates) -> None:
+    copies, service = templates["prod", "Copies"], templates["prod", "ReportService"]
+    name = next(
+        one["Properties"]["BucketName"]
+        for one in copies["Resources"].values()
+        if one["Type"] == "AWS::S3::Bucket" and "BucketName" in one["Properties"]
+    )
+    [replicated] = [
+        one["Properties"]["ReplicationConfiguration"]
+        for one in service["Resources"].values()
+        if one["Type"] == "AWS::S3::Bucket" and "ReplicationConfiguration" in one["Properties"]
+    ]
+    assert name in json.dumps(replicated["Rules"][0]["Destination"])
+    [alarm] = [one for one in service["Resources"].values() if "OperationsFailedReplication" in json.dumps(one)]
+    assert alarm["Properties"]["AlarmActions"]
+
+
+def test_stacks_with_data_cannot_be_deleted_by_mistake(assembly: Path) -> None:
+    protected = {}
+    for environment in ENVIRONMENTS:
+        manifest = json.loads((assembly / f"assembly-{environment}" / "manifest.json").read_text())["artifacts"]
+        protected[environment] = {
+            one["properties"]["stackName"].removeprefix(f"{environment}-")
+            for one in manifest.values()
+            if one["type"] == "aws:cloudformation:stack" and one["properties"].get("terminationProtection")
+        }
+    assert protected["prod"] == {"ReportService", "WeatherWarehouse", "Copies"}
+    assert protected["local"] == set()
