@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,12 +156,14 @@ class Recovery:
             ids = self._request(cursor, MANY, RECIPIENTS=_RECIPIENT)
             self._wait_for_work(cursor, ids)
             start = time.monotonic()
-            self._end_the_first_region()
+            self._end_the_first_region(cursor)
             second.bootstrap()  # the deployer's login goes over to the second environment's role
             second.deploy()
             rows = [self._ended(cursor, one, 120) for one in ids]
             by_second = sum(place(row)[0] == second.outputs("ReportService")["BucketName"] for row in rows)
             self._must(by_second > 0, "no report was made in the second region")
+            taken = sum(row["ATTEMPTS"] > 1 for row in rows)
+            self._must(taken > 0, "no dead worker's report was taken over")
             for row in rows:
                 self._must_match(row)
             deliveries = self._deliveries(cursor, ids)
@@ -170,7 +173,10 @@ class Recovery:
         unknown = sum(status == "UNCERTAIN" for status in deliveries)
         self._must(told + unknown == MANY, f"deliveries ended as {sorted(set(deliveries))}")
         lost = f"every task of the first region, {MANY} reports in the making"
-        how = f"second environment deployed on the same queue: {by_second} made there, {told} e-mails sent"
+        how = (
+            f"second environment deployed on the same queue: {by_second} made there, {taken} of them "
+            f"taken from dead workers, {told} e-mails sent"
+        )
         return Restored("second region", lost, how, seconds, f"{unknown} e-mails UNCERTAIN" if unknown else "nothing")
 
     def way_back(self, second: Platform) -> Restored:
@@ -272,16 +278,21 @@ class Recovery:
             self._must(time.monotonic() < until, "a delivery is still under way after 120 s")
             time.sleep(0.2)
 
-    def _end_the_first_region(self) -> None:
-        """No worker is wanted there any more, and those that run die without a word."""
+    def _end_the_first_region(self, cursor: Any) -> None:
+        """Wake-ups reach nobody there, no worker is wanted, and those that run die without a word."""
+        cursor.execute(f"CALL {self.platform.environment.database}.REPORTING.STOP_ALL_TASKS()")
         ecs, outputs = self.platform.client("ecs"), self.platform.outputs("ReportService")
         cluster = outputs["ClusterName"]
         service = ecs.describe_services(cluster=cluster, services=[outputs["WorkerServiceName"]])["services"][0]
         group = f"service:{service['serviceName']}"
-        pids = [task["pid"] for task in self.platform.tasks() if task["group"] == group]
-        for pid in pids:
-            psutil.Process(pid).kill()
-        ecs.update_service(cluster=cluster, service=service["serviceName"], desiredCount=0)
+        until = time.monotonic() + 30
+        while running := [task["pid"] for task in self.platform.tasks() if task["group"] == group]:
+            self._must(time.monotonic() < until, "workers of the first region still start after 30 s")
+            for pid in running:
+                with suppress(psutil.NoSuchProcess):
+                    psutil.Process(pid).kill()
+            ecs.update_service(cluster=cluster, service=service["serviceName"], desiredCount=0)
+            time.sleep(0.2)
 
     def _ingest(self, run_id: str) -> None:
         command = [sys.executable, "-m", "stacks.run_job", self.platform.environment.name, "weather-warehouse"]

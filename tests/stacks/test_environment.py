@@ -27,7 +27,7 @@ WRONG = {
     "copies in the own region": (
         'region = "eu-central-1"',
         'region = "eu-west-1"',
-        r"backup.region: given 'eu-west-1' .*Allowed: another AWS region.*this is the environment's own",
+        r"backup.region: given 'eu-west-1' .*this is the environment's own. Allowed: another AWS region",
     ),
     "a key of a third region": (
         '# database_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/…"',
