@@ -61,6 +61,8 @@ class SnowgateStage(cdk.Stage):
             topic=alarms.topic,
             copies=copies.reports if copies else None,
         )
+        if copies:
+            service.add_stack_dependency(copies)  # it names the bucket, and S3 wants it to be there
         trigger = TriggerStack(self, "Trigger", environment=environment, waker=service.worker.waker)
         SnowflakeStack(
             self,
