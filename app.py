@@ -1,5 +1,11 @@
 """The CDK app: one Stage for each file in environments/."""
 
+import gc
+
+# Before the imports. A synth makes objects by the hundred thousand, drops few and ends: a tenth of it was the search
+# for cycles among them.
+gc.disable()
+
 import sys
 from pathlib import Path
 
