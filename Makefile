@@ -56,11 +56,14 @@ reference: setup ## write the library's API reference into build/reference
 	@echo "build/reference/snowgate.html"
 
 ##@ Deploy it
-.PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
+.PHONY: synth cost bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
 synth: setup ## write cdk.out for every environment, without any account
 	@rm -rf cdk.out
 	@cdk synth --quiet 2>&1 | sed '/Supply a stack id/d'
 	@echo "cdk.out holds $$(ls -d cdk.out/assembly-* | wc -l) environments"
+
+cost: setup ## price an environment's stacks, idle and at its stated load: make cost ENV=dev
+	@$(NAMED)$(BIN)/python -m cost $(ENV)
 
 bootstrap: setup ## cdk bootstrap, once per account and region: make bootstrap TARGET=aws://ACCOUNT/REGION
 	cdk bootstrap $(TARGET)
