@@ -104,8 +104,8 @@ def _credits(estate: Estate) -> float:
     for stack in estate.stacks:
         for service in stack.of_type(tasks.SERVICE):
             if tasks.waker_of(service):
-                idle_seconds = float(tasks.variables(tasks.definition_of(service))["IDLE_SECONDS"])
-                seconds = tasks.wakes_of(service, estate) * (idle_seconds + assumed.SUSPEND_SECONDS)
+                awake = tasks.idle_seconds(service) + assumed.SUSPEND_SECONDS
+                seconds = tasks.wakes_of(service, estate) * awake
                 seconds += estate.use(stack).work_seconds
                 total += seconds / 3600 * assumed.CREDITS_PER_HOUR
     return total

@@ -65,7 +65,7 @@ other systems; the rival has no bucket, no links, no secrets and nobody who hear
 WHY_RIVAL = """
 In dev the difference is what always runs there: two NAT gateways with their addresses, and a task that waits for
 messages. The pattern can be told to begin at 0 tasks, but then its default steps wake none before a hundred messages
-wait. prod has NAT gateways too, and staging one: there the patterns lack little of ours but the second zone.
+wait. prod has two NAT gateways of its own, so that there little is left but the waiting task; staging has one.
 """
 
 CHANGES = """

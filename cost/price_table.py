@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
+from functools import cache
 from pathlib import Path
 
 from pydantic import Field, ValidationError, model_validator
@@ -87,8 +88,9 @@ class PriceTable(Table):
         return quantity / price.per * price.regions[region].usd
 
 
+@cache
 def read_prices(file: Path = FILE) -> PriceTable:
-    """Read and check the table.
+    """Read and check the table, once.
 
     Raises:
         CostError: it is no TOML, or wrong.

@@ -28,7 +28,13 @@ def amounts(resource: Resource, estate: Estate) -> Amounts:
             f"{resource.stack.name}: {resource.name} is of type {resource.type}, which nobody has priced. Add the type "
             "to PRICED in cost/pricing.py with what AWS asks for it, or to FREE with the reason."
         )
-    yield from PRICED[resource.type](resource, estate)
+    try:
+        yield from PRICED[resource.type](resource, estate)
+    except (KeyError, TypeError) as error:
+        raise CostError(
+            f"{resource.stack.name}: {resource.name}, of type {resource.type}, lacks a property that its price needs, "
+            f"or has it as no plain value ({error!r}). Teach the function in PRICED of cost/pricing.py to read it."
+        ) from error
 
 
 def _nat_gateway(resource: Resource, estate: Estate) -> Amounts:
@@ -43,10 +49,15 @@ def _address(resource: Resource, estate: Estate) -> Amounts:
 def _group_of_instances(resource: Resource, estate: Estate) -> Amounts:
     """NAT instances. Their traffic costs nothing by itself; their addresses are Elastic IPs, priced as such."""
     template = next(
-        one
-        for one in resource.stack.of_type("AWS::EC2::LaunchTemplate")
-        if one.is_named_in(resource.properties["LaunchTemplate"])
+        (
+            one
+            for one in resource.stack.of_type("AWS::EC2::LaunchTemplate")
+            if one.is_named_in(resource.properties["LaunchTemplate"])
+        ),
+        None,
     )
+    if template is None:
+        raise CostError(f"{resource.stack.name}: {resource.name} has no launch template in its stack to be priced by.")
     count = float(resource.properties["MinSize"])
     kind = template.properties["LaunchTemplateData"]["InstanceType"]
     yield f"ec2_{_key(kind)}_hour", HOURS * count
@@ -277,6 +288,7 @@ FREE = {
     "AWS::ApplicationAutoScaling::ScalableTarget": _OF_SERVICE,
     "AWS::ApplicationAutoScaling::ScalingPolicy": _OF_SERVICE,
     "AWS::Budgets::Budget": "budgets without actions cost nothing",
+    "AWS::CertificateManager::Certificate": "public certificates cost nothing",
     "AWS::CloudFront::CachePolicy": _OF_CLOUDFRONT,
     "AWS::CloudFront::VpcOrigin": _OF_CLOUDFRONT,
     "AWS::EC2::InternetGateway": _NETWORK,
@@ -291,11 +303,13 @@ FREE = {
     "AWS::EC2::SubnetRouteTableAssociation": _NETWORK,
     "AWS::EC2::VPC": _NETWORK,
     "AWS::EC2::VPCGatewayAttachment": _NETWORK,
+    "AWS::ECR::Repository": "priced with the images of task definitions",
     "AWS::ECS::ClusterCapacityProviderAssociations": _OF_SERVICE,
     "AWS::ElastiCache::SubnetGroup": _OF_DATABASE,
     "AWS::ElastiCache::User": _OF_DATABASE,
     "AWS::ElastiCache::UserGroup": _OF_DATABASE,
     "AWS::ElasticLoadBalancingV2::Listener": "part of a load balancer, which is priced",
+    "AWS::ElasticLoadBalancingV2::ListenerRule": "part of a load balancer, which is priced",
     "AWS::ElasticLoadBalancingV2::TargetGroup": "part of a load balancer, which is priced",
     "AWS::Events::Rule": "events of AWS's services and schedules of rules cost nothing; what they call does",
     "AWS::Lambda::EventInvokeConfig": "part of a function, which is priced by its calls",

@@ -83,11 +83,10 @@ def cluster(resource: Resource, estate: Estate) -> Amounts:
 
 def service_hours(resource: Resource, estate: Estate) -> float:
     """Hours of all tasks of a service in a month."""
-    if waker_of(resource):
-        settings = variables(definition_of(resource))
-        awake = assumed.START_SECONDS + float(settings["IDLE_SECONDS"]) + assumed.STOP_SECONDS
+    if waker := waker_of(resource):
+        awake = assumed.START_SECONDS + idle_seconds(resource) + assumed.STOP_SECONDS
         seconds = wakes_of(resource, estate) * max(assumed.LEAST_SECONDS, awake)
-        most = HOURS * float(settings["MAX_TASKS"])
+        most = HOURS * float(waker.properties["Environment"]["Variables"]["MAX_TASKS"])
         return min(most, (seconds + estate.use(resource.stack).work_seconds) / 3600)
     for target in resource.stack.of_type("AWS::ApplicationAutoScaling::ScalableTarget"):
         if resource.is_named_in(target.properties["ResourceId"]):
@@ -102,6 +101,17 @@ def wakes_of(resource: Resource, estate: Estate) -> float:
     assert waker, "asked of a service that somebody wakes"
     sweeps = sum(runs for runs, watches in _calls(waker) if not watches)
     return sweeps + estate.use(resource.stack).wakes
+
+
+def idle_seconds(resource: Resource) -> float:
+    """For how long a worker that was woken looks for work before it sleeps again."""
+    settings = variables(definition_of(resource))
+    if "IDLE_SECONDS" not in settings:
+        raise CostError(
+            f"{resource.stack.name}: service {resource.name} is woken, and its container has no IDLE_SECONDS that says "
+            "how long it stays awake. Set it, or price such a service in cost/tasks.py."
+        )
+    return float(settings["IDLE_SECONDS"])
 
 
 def waker_of(resource: Resource) -> Resource | None:
@@ -143,9 +153,14 @@ def runs_of(machine: Resource, estate: Estate) -> float:
 
 def definition_of(resource: Resource) -> Resource:
     """The task definition of a service."""
-    return next(
-        one for one in resource.stack.of_type(DEFINITION) if one.is_named_in(resource.properties["TaskDefinition"])
-    )
+    named = resource.properties["TaskDefinition"]
+    found = next((one for one in resource.stack.of_type(DEFINITION) if one.is_named_in(named)), None)
+    if found is None:
+        raise CostError(
+            f"{resource.stack.name}: the task definition of service {resource.name} is not in its stack, where "
+            "cost/tasks.py looks for it."
+        )
+    return found
 
 
 def variables(definition: Resource) -> Mapping[str, Any]:

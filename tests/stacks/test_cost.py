@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from assemblies import SYSTEMS
 
-from cost import page, report
+from cost import page, pricing, report
 from cost import use as assumed
 from cost.bill import Bill, bill
 from cost.price_table import CostError, read_prices
@@ -327,6 +327,23 @@ def test_what_nobody_has_priced_is_refused_with_its_name_and_where_to_add_it() -
         priced(("AWS::SSM::Parameter", {"Tier": "Advanced"}))
 
 
+def test_a_property_that_cannot_be_read_is_named() -> None:
+    function = {"Environment": {"Variables": {"MAX_TASKS": "2", "SERVICE": {"Ref": "A"}}}}
+    with pytest.raises(CostError, match="ReportService: A, of type AWS::ECS::Service, lacks a property .*KeyError"):
+        priced(("AWS::ECS::Service", {"TaskDefinition": {"Ref": "B"}}), task())
+    with pytest.raises(CostError, match="service A is woken, and its container has no IDLE_SECONDS"):
+        priced(service("B"), task(), ("AWS::Lambda::Function", function))
+    with pytest.raises(CostError, match="the task definition of service A is not in its stack"):
+        priced(service("Elsewhere"))
+
+
+def test_every_type_that_the_library_makes_is_priced_or_free(root: Path) -> None:
+    known = {*pricing.PRICED, *pricing.FREE}
+    for file in (root / "tests" / "library" / "__snapshots__").rglob("*.json"):
+        types = {one["Type"] for one in json.loads(file.read_text()).get("Resources", {}).values()}
+        assert {type_ for type_ in types if not type_.startswith(pricing.FREE_STARTS)} <= known, file
+
+
 def test_a_region_without_prices_is_refused_with_those_that_have() -> None:
     with pytest.raises(CostError, match="no prices of region ap-south-1; prices.toml has eu-west-1, us-east-1. Add"):
         priced(region="ap-south-1")
@@ -349,11 +366,12 @@ def test_allowances_are_those_of_an_account_and_never_more_than_it_takes() -> No
 
 
 def test_the_programs_enter_as_many_metrics_as_are_priced(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "report_service")
     Metrics("dev").looked(Demand(0, 0, None, datetime.datetime.now(datetime.UTC)))
-    [line] = capsys.readouterr().out.splitlines()
-    [told] = json.loads(line)["_aws"]["CloudWatchMetrics"]
+    [record] = caplog.records
+    [told] = vars(record)["fields"]["_aws"]["CloudWatchMetrics"]
     assert len(told["Metrics"]) == assumed.WORKER_METRICS
     monkeypatch.setenv("CLUSTER", "c")
     monkeypatch.setenv("SERVICE", "s")
