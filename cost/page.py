@@ -119,15 +119,17 @@ def text(stacks: Mapping[str, list[Stack]], environments: Sequence[Environment],
 
 
 def _environments(environments: Sequence[Environment], bills: Mapping[str, Bill], prices: PriceTable) -> Iterator[str]:
-    yield "\n| environment | idle | at load | what costs most, idle |\n|---|---:|---:|---|\n"
+    yield "\n| environment | idle | at load | Snowflake's credits, idle | what costs most, idle |\n"
+    yield "|---|---:|---:|---:|---|\n"
     for one in environments:
         found = bills[one.name]
         most = sorted(found.lines, key=lambda line: -line.idle)[:_MOST]
         names = ", ".join(f"{line.stack}: {prices.price(line.key).label} {line.idle:.2f}" for line in most)
-        yield f"| {one.name} | {found.idle:.2f} | {found.load:.2f} | {names} |\n"
+        yield f"| {one.name} | {found.idle:.2f} | {found.load:.2f} | {found.idle_credits:.0f} | {names} |\n"
     yield (
         "\nlocal is what the local platform's stacks would cost on AWS in us-east-1, on X86_64; where they run they "
-        "cost nothing.\n"
+        "cost nothing. The credits are no part of the dollars, and are what it takes at most: the X-Small warehouse is up "
+        "while a worker that a sweep woke looks for rows, and a minute more. They may be the larger bill.\n"
     )
     yield "\n| stack | " + " | ".join(f"{one.name}, idle | at load" for one in environments) + " |\n"
     yield "|---|" + "---:|---:|" * len(environments) + "\n"

@@ -30,8 +30,8 @@ WRONG = {
         r"links.days: given 31 \(whole number\).*Allowed: 1 to 30 days",
     ),
     "a load below nothing": (
-        "[worker]",
-        "[load]\nreports = -1\n\n[worker]",
+        "reports = 20_000",
+        "reports = -1",
         r"load.reports: given -1 \(whole number\).*Allowed: 0 or more reports a month",
     ),
     "text for a number": (
