@@ -128,8 +128,8 @@ def _environments(environments: Sequence[Environment], bills: Mapping[str, Bill]
         yield f"| {one.name} | {found.idle:.2f} | {found.load:.2f} | {found.idle_credits:.0f} | {names} |\n"
     yield (
         "\nlocal is what the local platform's stacks would cost on AWS in us-east-1, on X86_64; where they run they "
-        "cost nothing. The credits are no part of the dollars, and are what it takes at most: the X-Small warehouse is up "
-        "while a worker that a sweep woke looks for rows, and a minute more. They may be the larger bill.\n"
+        "cost nothing. The credits are no part of the dollars, and are what it takes at most: the X-Small warehouse is "
+        "up while a worker that a sweep woke looks for rows, and a minute more. They may be the larger bill.\n"
     )
     yield "\n| stack | " + " | ".join(f"{one.name}, idle | at load" for one in environments) + " |\n"
     yield "|---|" + "---:|---:|" * len(environments) + "\n"
