@@ -313,6 +313,18 @@ class Environment(Table):
         """The IAM role of the web role's tasks."""
         return f"snowgate-{self.name}-web"
 
+    # Roles that GitHub's workflows know by their names.
+
+    @property
+    def github_deploy_role_name(self) -> str:
+        """The IAM role as which GitHub Actions deploys."""
+        return f"snowgate-{self.name}-github-deploy"
+
+    @property
+    def github_diff_role_name(self) -> str:
+        """The IAM role as which GitHub Actions compares pull requests."""
+        return f"snowgate-{self.name}-github-diff"
+
     def role_arn(self, role_name: str) -> str:
         """The ARN that a role of this name has in the environment's account, whether it exists or not."""
         partition = next((name for start, name in PARTITIONS.items() if self.region.startswith(start)), "aws")
