@@ -116,8 +116,10 @@ def test_a_pull_request_runs_as_itself_and_a_fork_logs_in_nowhere(workflows: dic
     pull_request = workflows["pull-request"]["jobs"]
     assert pull_request["diff"]["if"] == COMPARED
     assert pull_request["diff"]["strategy"]["matrix"]["environment"] == ["dev", "staging", "prod"]
-    # The comparisons' own jobs may fail: the comment says so then.
-    assert pull_request["comment"]["needs"] == "diff"
+    # Comparisons may fail: the comment says so then. Without any the summary says why.
+    comment = pull_request["comment"]
+    assert comment["if"] == "${{ !cancelled() && needs.assembly.result == 'success' }}"
+    assert [step.get("if") for step in comment["steps"][-2:]] == [None, "needs.diff.result != 'skipped'"]
 
 
 def test_main_goes_to_dev_then_staging_then_prod_once_tests_and_assembly_are_there(
@@ -168,6 +170,20 @@ def test_only_a_commit_of_main_is_deployed_by_hand_and_it_is_checked_before_it_r
 def test_every_job_of_its_own_has_an_end(workflows: dict[str, dict[str, Any]]) -> None:
     for name, job in jobs(workflows):
         assert "uses" in job or job["timeout-minutes"] <= 120, name
+
+
+def test_what_was_packed_is_deployed_as_it_is_and_without_a_question(root: Path) -> None:
+    def commands(*words: str) -> str:
+        options = {"capture_output": True, "text": True, "check": True}
+        return subprocess.run(["make", "--dry-run", "deploy", "ENV=dev", *words], cwd=root, **options).stdout
+
+    packed = commands("ASSEMBLY=build/some.tar.gz", "APPROVED=yes")
+    assert "--file build/some.tar.gz --directory build/assembly" in packed
+    assert packed.strip().endswith("--require-approval never --app build/assembly/cdk.out")
+    by_hand = commands()
+    assert "cdk deploy 'dev/*'" in by_hand
+    assert "--app" not in by_hand
+    assert "--require-approval" not in by_hand
 
 
 @pytest.fixture
