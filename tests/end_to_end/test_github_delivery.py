@@ -24,7 +24,7 @@ from local.platform import Platform
 @pytest.fixture(scope="module")
 def roles(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """ARNs of the deployed roles, by their outputs."""
-    app = f"{sys.executable} -m delivery.github_roles local octo-org/octo-repo --provider existing"
+    app = f"{sys.executable} -m delivery.github_roles local octo-org/octo-repo"
     output = tmp_path_factory.mktemp("github-roles")
     command = ["cdk", "deploy", "*", "--app", app, "--output", output, "--require-approval", "never", "--no-validation"]
     subprocess.run(command, env=platform.operator_environment(), check=True, capture_output=True)
