@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from delivery.diff import FOLDER, Comparison, read_comparisons
+from delivery.diff import FOLDER, ROOT, Comparison, read_comparisons
 
 ORDER = ("dev", "staging", "prod")
 NOTHING = """\
-Nothing was compared with AWS. A pull request from a fork gets no credentials: who has read it can push its branch into
-this repository. Where no pull request is compared, delivery is not switched on: docs/delivery.md says how."""
+Nothing was compared with AWS: the jobs that compare failed, or did not run. A pull request from a fork gets no
+credentials: who has read it can push its branch into this repository. Where none is compared, delivery is not switched
+on: docs/delivery.md says how."""
 
 _STACK = re.compile(r"^Stack \S+ \((?P<name>[^)]+)\).*\n", re.MULTILINE)
 _SAME = "There were no differences"
@@ -62,16 +63,24 @@ def changed_stacks(output: str) -> list[StackDiff]:
     return [StackDiff(name, text.strip()) for name, text in pairs if not text.startswith(_SAME)]
 
 
-def page(comparisons: Sequence[Comparison], *, limit: int | None = None) -> str:
+def expected_environments() -> list[str]:
+    """Those that are compared: each file in environments/ but the local platform's."""
+    return [file.stem for file in (ROOT / "environments").glob("*.toml") if file.stem != "local"]
+
+
+def page(comparisons: Sequence[Comparison], *, expected: Sequence[str] = (), limit: int | None = None) -> str:
     """All comparisons, in the order in which environments are deployed; no longer than ``limit`` characters.
 
-    A stack that does not fit is named only, with the place where it is whole.
+    An ``expected`` environment without a comparison is named, since silence would look like no change. A stack that
+    does not fit is named only, with the place where it is whole.
     """
     if not comparisons:
         return f"{NOTHING}\n"
+    found: dict[str, Comparison | None] = dict.fromkeys(expected)
+    found |= {one.environment: one for one in comparisons}
     ranks = {name: rank for rank, name in enumerate(ORDER)}
-    in_order = sorted(comparisons, key=lambda one: (ranks.get(one.environment, len(ranks)), one.environment))
-    parts = [part for comparison in in_order for part in _parts(comparison)]
+    in_order = sorted(found, key=lambda name: (ranks.get(name, len(ranks)), name))
+    parts = [part for name in in_order for part in _parts(name, found[name])]
     if limit is None:
         return "\n".join(whole for whole, _ in parts)
     room = limit - len("\n".join(short for _, short in parts))
@@ -83,16 +92,20 @@ def page(comparisons: Sequence[Comparison], *, limit: int | None = None) -> str:
     return "\n".join(chosen)
 
 
-def _parts(comparison: Comparison) -> Iterator[tuple[str, str]]:
+def _parts(environment: str, comparison: Comparison | None) -> Iterator[tuple[str, str]]:
     """Each part of the page, whole and as short as it can be."""
+    if comparison is None:
+        heading = f"### {environment}: not compared\n"
+        yield heading, heading
+        return
     if comparison.exit_code:
-        heading = f"### {comparison.environment}: `cdk diff` failed with exit code {comparison.exit_code}\n"
+        heading = f"### {environment}: `cdk diff` failed with exit code {comparison.exit_code}\n"
         yield heading, heading
         yield f"````\n{comparison.output.strip()}\n````\n", "The job's log says why.\n"
         return
     stacks = changed_stacks(comparison.output)
     count = {0: "no stack changes", 1: "1 stack changes"}.get(len(stacks), f"{len(stacks)} stacks change")
-    heading = f"### {comparison.environment}: {count}{_losses(sum(stack.lost for stack in stacks))}\n"
+    heading = f"### {environment}: {count}{_losses(sum(stack.lost for stack in stacks))}\n"
     yield heading, heading
     for stack in stacks:
         yield stack.markdown(), f"{stack.name}{_losses(stack.lost)}: too long for here, whole in the job's summary.\n"
@@ -100,7 +113,7 @@ def _parts(comparison: Comparison) -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     """Print the page."""
-    print(page(read_comparisons(FOLDER)))
+    print(page(read_comparisons(FOLDER), expected=expected_environments()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from delivery.diff import FOLDER, read_comparisons
-from delivery.diff_summary import page
+from delivery.diff_summary import expected_environments, page
 
 MARK = "<!-- snowgate: what would change -->"
 LONGEST = 65_536  # characters that GitHub takes for a comment
@@ -27,7 +27,8 @@ def body(run: str) -> str:
     """The comment's text; ``run`` is the address of the run whose summary has what does not fit."""
     head = f"{MARK}\n## What a deploy would change in AWS\n\n"
     foot = f"\nTemplates against what is deployed: a value that only a deploy knows is not seen. [The run]({run})\n"
-    return head + page(read_comparisons(FOLDER), limit=LONGEST - len(head) - len(foot)) + foot
+    room = LONGEST - len(head) - len(foot)
+    return head + page(read_comparisons(FOLDER), expected=expected_environments(), limit=room) + foot
 
 
 def comment(client: httpx.Client, repository: str, number: int, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from delivery.diff import Comparison, read_comparisons
-from delivery.diff_summary import changed_stacks, page
+from delivery.diff_summary import changed_stacks, expected_environments, page
 
 ASIDE = """\
 current credentials could not be used to assume 'arn:aws:iam::111122223333:role/cdk-hnb659fds-lookup-role-111122223333\
@@ -71,6 +71,13 @@ def test_environments_come_in_the_order_in_which_they_are_deployed() -> None:
     assert "### dev: no stack changes\n" in text
 
 
+def test_an_environment_that_was_not_compared_is_named() -> None:
+    assert page([same("staging")], expected=["prod", "staging"]) == (
+        "### staging: no stack changes\n\n### prod: not compared\n"
+    )
+    assert set(expected_environments()) == {"dev", "staging", "prod"}
+
+
 def test_what_does_not_fit_is_named_and_what_still_fits_is_whole() -> None:
     comparisons = [Comparison("dev", 0, OUTPUT), same("prod")]
     whole = page(comparisons)
@@ -90,7 +97,7 @@ def test_a_comparison_that_failed_says_so() -> None:
 
 
 def test_without_a_comparison_the_page_says_why(tmp_path: Path) -> None:
-    assert "A pull request from a fork gets no credentials" in page(read_comparisons(tmp_path / "none"))
+    assert "A pull request from a fork gets no\ncredentials" in page(read_comparisons(tmp_path / "none"))
 
 
 def test_what_was_kept_is_read_again(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_the_first_run_writes_one_comment_and_the_second_changes_it(
     assert len(others) == PAGE + 2
     assert others[-1]["body"] == f"{MARK}\nquoted by somebody"
     assert "Second" in ours["body"]
+    assert "### prod: not compared" in ours["body"]
     assert "First" not in ours["body"]
     assert "https://github.com/octo-org/octo-repo/actions/runs/42" in ours["body"]
     assert capsys.readouterr().out.split() == [ours["html_url"]] * 2
