@@ -8,6 +8,7 @@ It is no part of the application: what `make deploy` and `make destroy` work as 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -70,7 +71,9 @@ def add_stacks(app: cdk.App, environment: Environment, repository: str, *, make_
     )
     if make_provider:
         roles.add_stack_dependency(GithubProviderStack(app, "snowgate-github-provider", env=env))
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    # As in stacks/stage.py: with validation off, the reasons for accepted findings are not recorded either.
+    if os.environ.get("CDK_VALIDATION") != "false":
+        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
