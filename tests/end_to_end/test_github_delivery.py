@@ -26,7 +26,7 @@ def roles(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """ARNs of the deployed roles, by their outputs."""
     app = f"{sys.executable} -m delivery.github_roles local octo-org/octo-repo"
     output = tmp_path_factory.mktemp("github-roles")
-    command = ["cdk", "deploy", "*", "--app", app, "--output", output, "--require-approval", "never", "--no-validation"]
+    command = ["cdk", "deploy", "*", "--app", app, "--output", output, "--require-approval", "never"]
     subprocess.run(command, env=platform.operator_environment(), check=True, capture_output=True)
     [stack] = platform.client("cloudformation").describe_stacks(StackName="snowgate-github-local")["Stacks"]
     return {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
