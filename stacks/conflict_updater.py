@@ -72,7 +72,13 @@ class ConflictUpdaterStack(cdk.Stack):
         postgres_port = ec2.Port.tcp(table.postgres_port)
         self.job.security_group.add_egress_rule(ec2.Peer.ipv4(table.postgres_cidr), postgres_port, "PostgreSQL")
 
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring = ServiceMonitoring(
+            self,
+            "Monitoring",
+            topic=topic,
+            with_dashboard=environment.alarms.dashboards,
+            removal_policy=removal_policy(environment),
+        )
         monitoring.watch_job(self.job, "Conflict updater")
 
         cdk.CfnOutput(self, "StateMachineArn", value=self.job.state_machine.state_machine_arn)

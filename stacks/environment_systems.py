@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -19,9 +19,10 @@ _IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_$]*$"
 
 
 def _is_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("the IANA database has no such zone")
-    return ZoneInfo(name).key
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("the IANA database has no such zone") from error
 
 
 def _is_cron(text: str) -> str:

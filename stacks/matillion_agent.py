@@ -73,7 +73,13 @@ class MatillionAgentStack(cdk.Stack):
                 grant(self.agent.task_role)
             cdk.CfnOutput(self, "BucketName", value=staging.bucket.bucket_name)
 
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring = ServiceMonitoring(
+            self,
+            "Monitoring",
+            topic=topic,
+            with_dashboard=environment.alarms.dashboards,
+            removal_policy=removal_policy(environment),
+        )
         monitoring.watch_agent(self.agent, "Matillion agent")
 
         cdk.CfnOutput(self, "ClusterName", value=self.agent.cluster.cluster_name)

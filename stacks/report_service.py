@@ -59,8 +59,13 @@ class ReportServiceStack(cdk.Stack):
         cdk.CfnOutput(self, "WorkerServiceName", value=self.worker.service.service_name)
 
     def _watch(self, topic: sns.ITopic) -> None:
-        policy = removal_policy(self._environment)
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=policy)
+        monitoring = ServiceMonitoring(
+            self,
+            "Monitoring",
+            topic=topic,
+            with_dashboard=self._environment.alarms.dashboards,
+            removal_policy=removal_policy(self._environment),
+        )
         monitoring.watch_worker(self.worker)
         monitoring.watch_reports(self._environment.name)
         if self.web:

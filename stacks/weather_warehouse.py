@@ -68,7 +68,13 @@ class WeatherWarehouseStack(cdk.Stack):
         if table.edge:
             url = self._edge(table.edge).url
 
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring = ServiceMonitoring(
+            self,
+            "Monitoring",
+            topic=topic,
+            with_dashboard=environment.alarms.dashboards,
+            removal_policy=removal_policy(environment),
+        )
         monitoring.watch_web(self.api, "API")
         monitoring.watch_job(self.ingestion, "Ingestion")
         monitoring.watch_metrics(_entered(environment), "Ingested")

@@ -13,6 +13,7 @@ from aws_cdk import assertions
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from syrupy.assertion import SnapshotAssertion
@@ -111,6 +112,15 @@ def test_there_is_one_dashboard_with_a_section_for_each(resources: Resources) ->
         assert f"# {title}" in body, title
     for name in ("ReportsCompleted", "ProcessingSeconds", "ErrorCode", "PendingWork", "BucketSizeBytes", "Rows a day"):
         assert name in body, name
+
+
+def test_alarms_need_no_dashboard(stack: cdk.Stack, template: Synthesise) -> None:
+    monitoring = ServiceMonitoring(stack, "Monitoring", with_dashboard=False)
+    monitoring.watch_function(lambda_.Function.from_function_name(stack, "Function", "waker"))
+    made = template()
+    made.resource_count_is("AWS::CloudWatch::Dashboard", 0)
+    made.resource_count_is("AWS::CloudWatch::Alarm", 2)
+    assert monitoring.dashboard is None
 
 
 @pytest.fixture

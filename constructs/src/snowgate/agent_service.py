@@ -22,6 +22,7 @@ from snowgate.pinned_image import require_digest
 from snowgate.service_scaling import ServiceScaling
 from snowgate.sidecar import Sidecar
 from snowgate.start_failures import StartFailures
+from snowgate.tokens import is_token
 from snowgate.unattended_service import unattended_service
 
 _MINUTE = cdk.Duration.minutes(1)
@@ -145,11 +146,11 @@ class AgentService(Construct):
         return self.start_failures.metric()
 
     def _check(self, desired_count: int, spot_percent: int) -> None:
-        if not cdk.Token.is_unresolved(desired_count) and desired_count < 1:
+        if not is_token(desired_count) and desired_count < 1:
             raise ValueError(
                 f"{self.node.path}: desired_count is {desired_count}; the least is 1. ScaleToZeroWorker is what sleeps."
             )
-        if not cdk.Token.is_unresolved(spot_percent) and spot_percent not in range(101):
+        if not is_token(spot_percent) and spot_percent not in range(101):
             nearest = 0 if spot_percent < 0 else 100
             raise ValueError(
                 f"{self.node.path}: spot_percent is {spot_percent}; allowed is 0 to 100, nearest is {nearest}."

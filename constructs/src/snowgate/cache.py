@@ -14,6 +14,7 @@ from constructs import Construct
 from snowgate.acknowledgements import acknowledge
 from snowgate.alarm_actions import send_alarms
 from snowgate.data_subnets import data_subnets
+from snowgate.tokens import is_token
 
 _REPLICAS = range(6)
 
@@ -174,7 +175,7 @@ class Cache(Construct):
             raise ValueError(
                 f"{self.node.path}: replicas is {replicas}; allowed is 0 to {_REPLICAS[-1]}, nearest is {nearest}."
             )
-        if not cdk.Token.is_unresolved(node_type) and not node_type.startswith("cache."):
+        if not is_token(node_type) and not node_type.startswith("cache."):
             raise ValueError(
                 f"{self.node.path}: node_type is {node_type!r}; allowed is one of ElastiCache's, as in cache.t4g.micro."
             )

@@ -8,6 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
+from snowgate.tokens import is_token
 from snowgate.web_address import check_domain
 from snowgate.web_service import WebService
 
@@ -69,7 +70,7 @@ def check_names(
             f"service is in: one is made here only if the stack is there and has the hosted_zone. Make it in a stack "
             f"in {VIRGINIA}, both stacks with cross_region_references=True, or give one by its ARN."
         )
-    if not cdk.Token.is_unresolved(region) and region != VIRGINIA:
+    if not is_token(region) and region != VIRGINIA:
         raise ValueError(
             f"{path}: the certificate is in {region}, and CloudFront takes those of {VIRGINIA} alone, whatever region "
             "the service is in."
@@ -79,7 +80,7 @@ def check_names(
 def _region_of(certificate: acm.ICertificate) -> str:
     """That of its ARN, which the CDK does not read, or of the stack that makes it."""
     arn = certificate.certificate_arn
-    return certificate.env.region if cdk.Token.is_unresolved(arn) else arn.split(":")[3]
+    return certificate.env.region if is_token(arn) else arn.split(":")[3]
 
 
 def check_firewall(edge: Construct, web_acl_arn: str | None, *, waf: bool) -> None:
@@ -96,7 +97,7 @@ def check_firewall(edge: Construct, web_acl_arn: str | None, *, waf: bool) -> No
             f"{path}: AWS WAF keeps web ACLs for CloudFront in {VIRGINIA}, and this stack is in {region}. Make a "
             f"WebAcl with cloudfront=True in a stack there and give its ARN as web_acl_arn, or say waf=False."
         )
-    known = web_acl_arn is not None and not cdk.Token.is_unresolved(web_acl_arn)
+    known = web_acl_arn is not None and not is_token(web_acl_arn)
     if known and f":wafv2:{VIRGINIA}:" not in str(web_acl_arn) or known and ":global/webacl/" not in str(web_acl_arn):
         raise ValueError(
             f"{path}: {web_acl_arn} is no web ACL for CloudFront; such a one is "

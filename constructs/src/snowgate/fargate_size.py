@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import aws_cdk as cdk
+from snowgate.tokens import is_token
 
 # CPU units to MiB ("Task CPU and memory" in the Amazon ECS Developer Guide).
 _MEMORY: dict[int, tuple[int, ...]] = {
@@ -43,10 +43,10 @@ class FargateSize:
 
     def __post_init__(self) -> None:
         """Refuse what Fargate does not offer."""
-        if not cdk.Token.is_unresolved(self.cpu) and not cdk.Token.is_unresolved(self.memory_mib):
+        if not is_token(self.cpu) and not is_token(self.memory_mib):
             _check_pair(self.cpu, self.memory_mib)
         storage = self.ephemeral_gib
-        if storage is not None and not cdk.Token.is_unresolved(storage) and storage not in _EPHEMERAL_GIB:
+        if storage is not None and not is_token(storage) and storage not in _EPHEMERAL_GIB:
             raise ValueError(
                 f"Fargate has no {storage} GiB of ephemeral storage. Leave it out for 20 GiB, or give "
                 f"{_EPHEMERAL_GIB.start} to {_EPHEMERAL_GIB.stop - 1}; nearest is {_nearest(storage, _EPHEMERAL_GIB)}."

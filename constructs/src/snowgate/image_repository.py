@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.tokens import is_token
 
 _KEPT = range(1, 1001)
 
@@ -34,7 +35,7 @@ class ImageRepository(Construct):
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     ) -> None:
         super().__init__(scope, construct_id)
-        if not cdk.Token.is_unresolved(keep_images) and keep_images not in _KEPT:
+        if not is_token(keep_images) and keep_images not in _KEPT:
             nearest = min(max(keep_images, _KEPT[0]), _KEPT[-1])
             raise ValueError(
                 f"{self.node.path}: keep_images is {keep_images}; allowed is {_KEPT[0]} to {_KEPT[-1]}, nearest is "

@@ -13,6 +13,8 @@ from typing import Any
 
 import aws_cdk as cdk
 
+from snowgate.tokens import is_token
+
 States = dict[str, Any]
 
 CONTAINER = "Container"
@@ -280,7 +282,7 @@ def _expression(jsonata: str) -> str:
 
 def _text(value: str) -> str:
     """A text as a JSONata literal; one that only the deploy knows has no quotes in it."""
-    return f"'{value}'" if cdk.Token.is_unresolved(value) else json.dumps(value)
+    return f"'{value}'" if is_token(value) else json.dumps(value)
 
 
 def _list(values: Sequence[str] | Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -38,7 +39,7 @@ class LambdaBundle:
     python: str
     architecture: Architecture
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of all that decides what is in the zip, in hex: the same on every machine."""
         return self._digest(dict(_files(self.package)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import aws_cdk as cdk
-import cdk_fck_nat as fck_nat
 from aws_cdk import aws_ec2 as ec2
 
 from snowgate.acknowledgements import acknowledge
@@ -20,6 +19,9 @@ class NatInstances:
     def __init__(
         self, *, image: ec2.IMachineImage, instance_type: ec2.InstanceType, addresses: Sequence[ec2.CfnEIP]
     ) -> None:
+        # Here, because its import alone costs each synth a tenth of a second, and few networks have instances.
+        import cdk_fck_nat as fck_nat
+
         self.provider = fck_nat.FckNatInstanceProvider(
             instance_type=instance_type,
             machine_image=image,

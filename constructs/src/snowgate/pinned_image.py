@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
+
+from snowgate.tokens import is_token
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _TAG = re.compile(r":[^/:@]+$")
@@ -20,7 +21,7 @@ def require_digest(container: ecs.ContainerDefinition) -> None:
         ValueError: the image has no digest; the message says how to get it.
     """
     image = container.image_name
-    if cdk.Token.is_unresolved(image) or _DIGEST.search(image):
+    if is_token(image) or _DIGEST.search(image):
         return
     name = _TAG.sub("", image.partition("@")[0])
     raise ValueError(

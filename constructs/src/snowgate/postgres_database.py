@@ -21,6 +21,7 @@ from snowgate.acknowledgements import acknowledge
 from snowgate.alarm_actions import send_alarms
 from snowgate.data_subnets import data_subnets
 from snowgate.postgres_alarms import postgres_alarms
+from snowgate.tokens import is_token
 
 _MICRO = ec2.InstanceType.of(ec2.InstanceClass.T4G, ec2.InstanceSize.MICRO)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -293,7 +294,7 @@ class PostgresDatabase(Construct):
 
 def _check_names(construct: Construct, **names: str) -> None:
     for what, given in names.items():
-        if not cdk.Token.is_unresolved(given) and not _NAME.fullmatch(given):
+        if not is_token(given) and not _NAME.fullmatch(given):
             raise ValueError(
                 f"{construct.node.path}: {what} is {given!r}; allowed is a letter and up to 62 more letters, digits "
                 "and underscores."
@@ -308,7 +309,7 @@ def _check_sizes(construct: Construct, storage_gib: int, max_storage_gib: int | 
         ("max_storage_gib", max_storage_gib, range(least_growth, most + 1)),
         ("backup_days", backup_days, range(1, 36)),
     ):
-        if given is None or cdk.Token.is_unresolved(given) or given in allowed:
+        if given is None or is_token(given) or given in allowed:
             continue
         nearest = allowed[0] if given < allowed[0] else allowed[-1]
         raise ValueError(

@@ -9,19 +9,18 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
 
-_Service = ec2.InterfaceVpcEndpointAwsService
 # "Amazon ECR interface VPC endpoints" and "Amazon ECS interface VPC endpoints" in their guides. The library's tasks ask
 # for logs, secrets and STS (the workload identity) besides; the scheduler is a sleeping worker's alarm clock.
 _NEEDED = {
-    "Ecr": _Service.ECR,
-    "EcrDocker": _Service.ECR_DOCKER,
-    "Logs": _Service.CLOUDWATCH_LOGS,
-    "SecretsManager": _Service.SECRETS_MANAGER,
-    "Sts": _Service.STS,
-    "Ecs": _Service.ECS,
-    "EcsAgent": _Service.ECS_AGENT,
-    "EcsTelemetry": _Service.ECS_TELEMETRY,
-    "Scheduler": _Service("scheduler"),
+    "Ecr": "ecr.api",
+    "EcrDocker": "ecr.dkr",
+    "Logs": "logs",
+    "SecretsManager": "secretsmanager",
+    "Sts": "sts",
+    "Ecs": "ecs",
+    "EcsAgent": "ecs-agent",
+    "EcsTelemetry": "ecs-telemetry",
+    "Scheduler": "scheduler",
 }
 
 
@@ -48,7 +47,8 @@ class PrivateEndpoints(Construct):
         group.add_ingress_rule(ec2.Peer.ipv4(vpc.vpc_cidr_block), ec2.Port.tcp(443), "From the network")
         acknowledge(group, {"EC23": "Only the network's own range, which cdk-nag cannot read before the deploy."})
 
-        for name, service in {**_NEEDED, **{service.short_name: service for service in more}}.items():
+        needed = {name: ec2.InterfaceVpcEndpointAwsService(service) for name, service in _NEEDED.items()}
+        for name, service in {**needed, **{service.short_name: service for service in more}}.items():
             ec2.InterfaceVpcEndpoint(
                 self, name, vpc=vpc, service=service, security_groups=[group], open=False, private_dns_enabled=True
             )

@@ -22,6 +22,7 @@ from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import FargateTask
 from snowgate.own_service_access import OwnServiceAccess
 from snowgate.start_failures import StartFailures
+from snowgate.tokens import is_token
 from snowgate.unattended_service import unattended_service
 from snowgate.waker import Waker
 from snowgate.worker_watch import WorkerWatch
@@ -152,6 +153,6 @@ def _check(*, max_tasks: int, work_per_task: int, spot_percent: int) -> None:
         ("work_per_task", work_per_task, range(1, 1_000_001)),
         ("spot_percent", spot_percent, range(101)),
     ):
-        if not cdk.Token.is_unresolved(given) and given not in allowed:
+        if not is_token(given) and given not in allowed:
             nearest = allowed[0] if given < allowed[0] else allowed[-1]
             raise ValueError(f"{name} is {given}; allowed is {allowed[0]} to {allowed[-1]}, nearest is {nearest}.")

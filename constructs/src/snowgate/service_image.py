@@ -12,6 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from snowgate.architecture import Architecture
+from snowgate.tokens import is_token
 
 # registry/name:tag or registry/name@sha256:…; a colon before a slash is a port.
 _URI = re.compile(r"(?P<name>[^@]+?)(?::(?P<tag>[^/:@]+))?(?:@(?P<digest>[a-z0-9]+:[0-9a-f]+))?")
@@ -84,7 +85,7 @@ class ServiceImage(Construct):
 
 
 def _of_repository(repository: ecr.IRepository, version: str) -> tuple[str, ecs.ContainerImage]:
-    if not cdk.Token.is_unresolved(version):
+    if not is_token(version):
         separator = "@" if ":" in version else ":"
         check_uri(f"repository{separator}{version}")
     uri = repository.repository_uri_for_tag_or_digest(version)

@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from snowgate.snowflake_deployer import SnowflakeDeployer
+from snowgate.tokens import is_token
 
 
 class SnowflakeApiIntegration(Construct):
@@ -41,7 +42,7 @@ class SnowflakeApiIntegration(Construct):
         if not allowed_prefixes:
             raise ValueError(f"Integration {name} needs at least one URL prefix in allowed_prefixes; given was none.")
         for prefix in allowed_prefixes:
-            if not cdk.Token.is_unresolved(prefix) and not prefix.startswith("https://"):
+            if not is_token(prefix) and not prefix.startswith("https://"):
                 raise ValueError(f"Integration {name}: {prefix!r} in allowed_prefixes must begin with https://.")
 
         self.integration = cdk.CustomResource(

@@ -16,6 +16,7 @@ from snowgate.acknowledgements import acknowledge_pattern
 from snowgate.lambdas.snowflake_deployer.statements import read_all
 from snowgate.snowflake_deployer import SnowflakeDeployer
 from snowgate.sql_folder import SqlNames, render
+from snowgate.tokens import is_token
 
 
 class SnowflakeScripts(Construct):
@@ -72,7 +73,7 @@ class SnowflakeScripts(Construct):
                 "Schema": schema,
                 "Warehouse": warehouse,
                 "Role": role,
-                "Values": {name: value for name, value in names.items() if cdk.Token.is_unresolved(value)},
+                "Values": {name: value for name, value in names.items() if is_token(value)},
                 "Secrets": {name: secret.secret_arn for name, secret in given.items()},
                 "Smoke": smoke or "",
                 "Recheck": recheck or "",

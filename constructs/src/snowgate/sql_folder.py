@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-import aws_cdk as cdk
 import jinja2
 
 from snowgate.lambdas.snowflake_deployer.statements import ScriptError, parse, read_all
+from snowgate.tokens import is_token
 
 SqlNames = Mapping[str, str | int | bool]
 
@@ -32,12 +33,12 @@ def render(folder: Path, names: SqlNames) -> dict[str, str]:
     files = sorted(folder.glob(FILES))
     if not files:
         raise SqlFolderError(f"{folder}: no SQL file. They are named by a number and a subject, as in 020_tables.sql.")
-    known = {name: f"${{{name}}}" if cdk.Token.is_unresolved(value) else value for name, value in names.items()}
+    known = {name: f"${{{name}}}" if is_token(value) else value for name, value in names.items()}
     rendered: dict[str, str] = {}
     problems: list[str] = []
     for file in files:
         try:
-            text = _template(file).render(known)
+            text = _template(file, file.read_text(encoding="utf-8")).render(known)
             if parse(file.name, text).statements:
                 rendered[file.name] = text
         except jinja2.UndefinedError as error:
@@ -55,11 +56,13 @@ def render(folder: Path, names: SqlNames) -> dict[str, str]:
     return rendered
 
 
-def _template(file: Path) -> jinja2.Template:
+# Kept, for an application renders the same files once for each environment.
+@functools.cache
+def _template(file: Path, text: str) -> jinja2.Template:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
     )
-    code = environment.compile(file.read_text(encoding="utf-8"), name=file.name, filename=str(file))
+    code = environment.compile(text, name=file.name, filename=str(file))
     return jinja2.Template.from_code(environment, code, environment.make_globals(None))
 
 

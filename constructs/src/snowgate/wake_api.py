@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.tokens import is_token
 
 # A batch of Snowflake's external functions, or {} by hand ("Remote service input and output data formats").
 _BATCH = apigateway.JsonSchema(
@@ -153,7 +154,7 @@ class WakeApi(Construct):
 
 def _check(name: str, ids: Sequence[str], prefix: str) -> None:
     for one in ids:
-        if not cdk.Token.is_unresolved(one) and not one.startswith(prefix):
+        if not is_token(one) and not one.startswith(prefix):
             raise ValueError(f"{name} takes ids that begin with {prefix}; given was {one!r}.")
 
 

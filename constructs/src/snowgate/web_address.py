@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
+
+from snowgate.tokens import is_token
 
 
 def check_domain(path: str, domain: str | None, hosted_zone: route53.IHostedZone | None) -> None:
@@ -18,7 +19,7 @@ def check_domain(path: str, domain: str | None, hosted_zone: route53.IHostedZone
     zone = hosted_zone.zone_name
     if domain is None:
         raise ValueError(f"{path} has a hosted_zone but no domain. Give domain, as in reports.{zone}.")
-    if cdk.Token.is_unresolved(domain) or cdk.Token.is_unresolved(zone):
+    if is_token(domain) or is_token(zone):
         return
     if domain != zone and not domain.endswith(f".{zone}"):
         nearest = f"{domain.partition('.')[0]}.{zone}"

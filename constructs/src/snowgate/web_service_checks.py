@@ -8,6 +8,7 @@ from constructs import Construct
 from snowgate.deployment import Deployment
 from snowgate.fargate_task import LONGEST_STOP
 from snowgate.service_scaling import ServiceScaling
+from snowgate.tokens import is_token
 
 
 def check_entrance(service: Construct, *, public: bool, tls: bool, behind_edge: bool, waf: bool) -> None:
@@ -27,7 +28,7 @@ def check_entrance(service: Construct, *, public: bool, tls: bool, behind_edge: 
             f"{path} is behind an edge: its WAF would see CloudFront's addresses and none of the callers'. Leave waf "
             "out here; the Edge has its own."
         )
-    if cdk.Token.is_unresolved(cdk.Stack.of(service).region):
+    if is_token(cdk.Stack.of(service).region):
         raise ValueError(
             f"{path} is in a stack without a region, but access logs need to know it. Give the stack an "
             'environment, as in env=cdk.Environment(account="111122223333", region="eu-west-1").'
@@ -43,7 +44,7 @@ def check_tasks(
         ValueError: says which, and what is allowed.
     """
     path = service.node.path
-    if not cdk.Token.is_unresolved(min_tasks) and min_tasks < 1:
+    if not is_token(min_tasks) and min_tasks < 1:
         raise ValueError(f"{path}: min_tasks is {min_tasks}; the least is 1. ScaleToZeroWorker is what sleeps.")
     if drain.to_seconds() not in range(1, int(LONGEST_STOP.to_seconds()) + 1):
         raise ValueError(

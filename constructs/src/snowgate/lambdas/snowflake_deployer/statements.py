@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -78,6 +79,8 @@ class ScriptError(ValueError):
     """A SQL file that cannot be read; the message names file and line."""
 
 
+# Kept, for a folder's files are read one by one to be checked, and then together.
+@functools.lru_cache(maxsize=256)
 def parse(name: str, text: str) -> Script:
     """Read one file; one that holds nothing but blanks and plain comments makes nothing and has no statements.
 
