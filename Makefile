@@ -24,7 +24,7 @@ down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
 ##@ Check it
-.PHONY: test soak lint format snapshots semver reference bench
+.PHONY: test soak lint format snapshots pictures semver reference bench
 test: setup lint ## all checks and all tests
 	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
@@ -43,6 +43,9 @@ format: setup ## put the code into the project's form
 
 snapshots: setup ## rewrite the templates' snapshots; read their diff before committing
 	$(BIN)/pytest -q tests/stacks tests/library --snapshot-update
+
+pictures: synth ## draw docs/pictures anew from the synthesised templates
+	@$(BIN)/python -m pictures cdk.out
 
 bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json; SUITES="…" for some
 	$(BIN)/python -m bench $(SUITES)
