@@ -92,10 +92,13 @@ snowflake-diff: setup ## show what a deploy would change in Snowflake; exit code
 	@$(NAMED)$(AT)$(BIN)/python -m stacks.snowflake_diff $(ENV) $(VALUES:%=--value %) $(if $(CONNECTION),--connection $(CONNECTION),$(if $(filter local,$(ENV)),--connection local))
 
 ##@ Use it
-.PHONY: run-job
+.PHONY: run-job status
 # `python -m stacks.run_job ENV JOB` exits with the container's exit code; GNU make with 2 whenever it is not 0.
 run-job: setup ## start a job and follow its log: make run-job JOB=conflict-updater ENV=dev SET="LOOKBACK_HOURS=48 NAME=value …"
 	@$(NAMED)$(if $(JOB),,$(error Which job? Say JOB=conflict-updater or JOB=weather-warehouse))$(AT)$(BIN)/python -m stacks.run_job $(ENV) $(JOB) $(SET)
+
+status: setup ## say what the ECS services of an environment do, why tasks stopped, and how to follow their logs: make status ENV=dev
+	@$(NAMED)$(AT)$(BIN)/python -m stacks.status $(ENV)
 
 ##@ Set it up
 .PHONY: setup lock clean
