@@ -13,6 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from snowgate import BatchJob, ManualSecret, ServiceImage, ServiceMonitoring
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment
 from stacks.environment_systems import ConflictUpdaterTable
 from stacks.removal import removal_policy
@@ -72,7 +73,9 @@ class ConflictUpdaterStack(cdk.Stack):
         postgres_port = ec2.Port.tcp(table.postgres_port)
         self.job.security_group.add_egress_rule(ec2.Peer.ipv4(table.postgres_cidr), postgres_port, "PostgreSQL")
 
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring = ServiceMonitoring(
+            self, "Monitoring", topic=topic, runbook=RUNBOOK, removal_policy=removal_policy(environment)
+        )
         monitoring.watch_job(self.job, "Conflict updater")
 
         cdk.CfnOutput(self, "StateMachineArn", value=self.job.state_machine.state_machine_arn)

@@ -21,6 +21,7 @@ from snowgate import (
     ServiceScaling,
 )
 from snowgate.acknowledgements import acknowledge_pattern
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment
 from stacks.environment_systems import MatillionAgentTable, QuietTable
 from stacks.removal import removal_policy
@@ -73,7 +74,9 @@ class MatillionAgentStack(cdk.Stack):
                 grant(self.agent.task_role)
             cdk.CfnOutput(self, "BucketName", value=staging.bucket.bucket_name)
 
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring = ServiceMonitoring(
+            self, "Monitoring", topic=topic, runbook=RUNBOOK, removal_policy=removal_policy(environment)
+        )
         monitoring.watch_agent(self.agent, "Matillion agent")
 
         cdk.CfnOutput(self, "ClusterName", value=self.agent.cluster.cluster_name)

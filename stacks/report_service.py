@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from snowgate import DownloadLinks, ReportBucket, ScaleToZeroWorker, ServiceMonitoring, WebApi, WebService
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment, LinksTable, NotifyTable, WebTable
 from stacks.image import ImageStack
 from stacks.removal import removal_policy
@@ -50,7 +51,7 @@ class ReportServiceStack(cdk.Stack):
 
     def _watch(self, topic: sns.ITopic) -> None:
         policy = removal_policy(self._environment)
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=policy)
+        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, runbook=RUNBOOK, removal_policy=policy)
         monitoring.watch_worker(self.worker)
         monitoring.watch_reports(self._environment.name)
         if self.web:

@@ -24,6 +24,7 @@ from snowgate import (
     ServiceScaling,
     WebService,
 )
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment
 from stacks.environment_systems import EdgeTable, WeatherWarehouseTable
 from stacks.removal import removal_policy
@@ -68,7 +69,9 @@ class WeatherWarehouseStack(cdk.Stack):
         if table.edge:
             url = self._edge(table.edge).url
 
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, removal_policy=removal_policy(environment))
+        monitoring = ServiceMonitoring(
+            self, "Monitoring", topic=topic, runbook=RUNBOOK, removal_policy=removal_policy(environment)
+        )
         monitoring.watch_web(self.api, "API")
         monitoring.watch_job(self.ingestion, "Ingestion")
         monitoring.watch_metrics(_entered(environment), "Ingested")

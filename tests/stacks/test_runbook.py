@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from stacks.alarms import RUNBOOK
+
 Templates = dict[tuple[str, str], dict[str, Any]]
 
 COMPARISONS = {
@@ -43,10 +45,11 @@ def rule(alarm: dict[str, Any]) -> str:
 
 
 def description(alarm: dict[str, Any]) -> str:
-    """Its words, with … for whatever is each environment's."""
+    """Its words without the runbook's address, with … for whatever is each environment's."""
     said = alarm["AlarmDescription"]
     if isinstance(said, dict):
         said = "".join(part if isinstance(part, str) else "…" for part in said["Fn::Join"][1])
+    said = " ".join(said.split()).removesuffix(f". Runbook: {RUNBOOK}")
     said = re.sub(r"^Starts the job \S+:", "…", said)
     said = re.sub(r"^The job \S+", "The job …", said)
     return said.partition("; the events in queue")[0]
@@ -79,6 +82,13 @@ def test_a_row_has_the_alarms_own_words_its_threshold_and_all_that_an_operator_a
         assert re.search(r"\*\*(now|today|this week)\*\*", when), name
         assert len(look) > 20, name
         assert "Over: " in do, name
+
+
+def test_every_alarm_says_where_its_row_is(templates: Templates, root: Path) -> None:
+    for name, alarm in alarms(templates):
+        assert f"Runbook: {RUNBOOK}" in str(alarm["AlarmDescription"]), name
+    page, _, anchor = RUNBOOK.partition("#")
+    assert f"## {anchor.replace('-', ' ').capitalize()}\n" in (root / page).read_text()
 
 
 def test_alarms_of_other_settings_are_in_the_library(page: str, root: Path) -> None:
