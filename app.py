@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
+from cost.report import summaries
 from snowgate.sql_folder import SqlFolderError
 from stacks.environment import read_environments
 from stacks.environment_errors import EnvironmentFileError
@@ -18,10 +19,12 @@ from stacks.stage import add_stages
 
 
 def main() -> None:
-    """Synthesise all environments."""
+    """Synthesise all environments, and say what each costs."""
     app = cdk.App()
-    add_stages(app, read_environments(Path(__file__).parent / "environments"))
-    app.synth()
+    environments = read_environments(Path(__file__).parent / "environments")
+    add_stages(app, environments)
+    for line in summaries(environments, Path(app.synth().directory)):
+        print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from bench.measure import ROOT
 # Modules of this folder, in the order of the table; each measures a figure and its rival in one run.
 SUITES = (
     "synth",
+    "cost",
     "wake_up",
     "claim_cost",
     "throughput",

@@ -29,10 +29,10 @@ target is the largest value allowed.
   Gateway has the call, *API* until the Lambda runs, *Lambda* until the count is raised, *start* until the task's
   process is there, *claim* until it has the row (imports, login, first look). Fargate's own start, half a minute or so,
   is not in it.
-- **Synth** is that of all environments with all systems, validation off, beside an app of the same types of resources,
-  as many, that somebody writes with plain L2 constructs (bench/plain_app.py). One more environment with all systems, ten
-  stacks, misses its target: its constructs take two thirds of that, in 1,200 messages between Python and the CDK's Node,
-  and the CDK's own resolving and writing of its templates one third.
+- **Synth** is that of all environments with all systems, validation off, beside an app of plain L2 constructs with as
+  many resources, of the same types (bench/plain_app.py). One more environment with all systems, ten stacks, misses its
+  target: its constructs take two thirds of that, in 1,200 messages between Python and the CDK's Node, and the CDK's own
+  resolving and writing of its templates one third.
 - **Files** have ten columns: numbers, two of them in decimal, dates, times, texts, truth values. The rival writes bare
   cells; EXCEL has formats, filters, totals and the sheet About too. The peak memory is a worker's with all its imports.
 - **From claim to file** misses its target. Over loopback the rows come in half a second, as fast as nothing comes from

@@ -74,7 +74,12 @@ class ConflictUpdaterStack(cdk.Stack):
         self.job.security_group.add_egress_rule(ec2.Peer.ipv4(table.postgres_cidr), postgres_port, "PostgreSQL")
 
         monitoring = ServiceMonitoring(
-            self, "Monitoring", topic=topic, runbook=RUNBOOK, removal_policy=removal_policy(environment)
+            self,
+            "Monitoring",
+            topic=topic,
+            runbook=RUNBOOK,
+            with_dashboard=environment.alarms.dashboards,
+            removal_policy=removal_policy(environment),
         )
         monitoring.watch_job(self.job, "Conflict updater")
 

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from snowgate import Architecture, NetworkMode
 from snowgate.subnet_ranges import ranges_in
 from stacks.environment_errors import EnvironmentFileError, Problem, problems_of
+from stacks.environment_load import LoadTable
 from stacks.environment_snowflake import SnowflakeTable
 from stacks.environment_systems import ConflictUpdaterTable, MatillionAgentTable, WeatherWarehouseTable
 from stacks.environment_table import IMAGE, Fault, ImageUri, SizedTable, Table, refuse
@@ -102,6 +103,9 @@ class AlarmsTable(Table):
     )
     monthly_budget_usd: int | None = Field(
         default=None, gt=0, description="US dollars, more than 0: told of when 80 % and all of it are spent in a month"
+    )
+    dashboards: bool = Field(
+        default=True, description="true (one for each stack that runs something, at 3 USD a month) or false"
     )
 
 
@@ -258,6 +262,7 @@ class Environment(Table):
     weather_warehouse: WeatherWarehouseTable | None = None
     conflict_updater: ConflictUpdaterTable | None = None
     matillion_agent: MatillionAgentTable | None = None
+    load: LoadTable = LoadTable()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Environment:
@@ -307,6 +312,18 @@ class Environment(Table):
     def web_role_name(self) -> str:
         """The IAM role of the web role's tasks."""
         return f"snowgate-{self.name}-web"
+
+    # Roles that GitHub's workflows know by their names.
+
+    @property
+    def github_deploy_role_name(self) -> str:
+        """The IAM role as which GitHub Actions deploys."""
+        return f"snowgate-{self.name}-github-deploy"
+
+    @property
+    def github_diff_role_name(self) -> str:
+        """The IAM role as which GitHub Actions compares pull requests."""
+        return f"snowgate-{self.name}-github-diff"
 
     def role_arn(self, role_name: str) -> str:
         """The ARN that a role of this name has in the environment's account, whether it exists or not."""

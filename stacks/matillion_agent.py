@@ -75,7 +75,12 @@ class MatillionAgentStack(cdk.Stack):
             cdk.CfnOutput(self, "BucketName", value=staging.bucket.bucket_name)
 
         monitoring = ServiceMonitoring(
-            self, "Monitoring", topic=topic, runbook=RUNBOOK, removal_policy=removal_policy(environment)
+            self,
+            "Monitoring",
+            topic=topic,
+            runbook=RUNBOOK,
+            with_dashboard=environment.alarms.dashboards,
+            removal_policy=removal_policy(environment),
         )
         monitoring.watch_agent(self.agent, "Matillion agent")
 

@@ -50,8 +50,14 @@ class ReportServiceStack(cdk.Stack):
         cdk.CfnOutput(self, "WorkerServiceName", value=self.worker.service.service_name)
 
     def _watch(self, topic: sns.ITopic) -> None:
-        policy = removal_policy(self._environment)
-        monitoring = ServiceMonitoring(self, "Monitoring", topic=topic, runbook=RUNBOOK, removal_policy=policy)
+        monitoring = ServiceMonitoring(
+            self,
+            "Monitoring",
+            topic=topic,
+            runbook=RUNBOOK,
+            with_dashboard=self._environment.alarms.dashboards,
+            removal_policy=removal_policy(self._environment),
+        )
         monitoring.watch_worker(self.worker)
         monitoring.watch_reports(self._environment.name)
         if self.web:

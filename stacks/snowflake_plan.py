@@ -22,7 +22,8 @@ from stacks import snowflake_bootstrap
 from stacks.deployed_outputs import OutputsError, deployed_outputs
 from stacks.environment import Environment, read_environment
 from stacks.example_names import warning, with_warning
-from stacks.snowflake_side import ROOT, Placeholder, SnowflakeSide, environment_file, pair, read_side
+from stacks.snowflake_side import Placeholder, SnowflakeSide, environment_file, pair, read_side
+from stacks.synthesis import ROOT
 
 _SECRET = re.compile(r"\$\{secret:(\w+)\}")
 _VARIABLE = re.compile(r"<% (\w+) %>")

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import aws_cdk as cdk
 
 from snowgate.lambdas.snowflake_deployer.deadline import Deadline
 from snowgate.lambdas.snowflake_deployer.request import Properties, Request
 from stacks.environment import Environment
-from stacks.stage import SnowgateStage
-
-ROOT = Path(__file__).resolve().parents[1]
+from stacks.synthesis import ROOT, synthesise
 
 # The value of an output of a deployed stack, by stack and output; None if it is not known.
 Outputs = Callable[[str, str], str | None]
@@ -66,7 +62,7 @@ def read_side(environment: Environment, values: Mapping[str, str], outputs: Outp
         SqlFolderError: a SQL file cannot be rendered or read.
     """
     with tempfile.TemporaryDirectory() as folder:
-        templates = list(_synthesise(environment, Path(folder)))
+        templates = list(synthesise(environment, Path(folder)))
         found = [
             (resource["Type"], stack, name, _by_outputs(resource["Properties"], stack, template))
             for stack, template in templates
@@ -173,21 +169,6 @@ class _Resolver:
         where = f"an output of stack {' or '.join(stacks)}" if stacks else "what the deploy makes"
         self.placeholders.setdefault(name, Placeholder(name, where))
         return self.placeholders[name].stand_in
-
-
-def _synthesise(environment: Environment, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The templates of an environment by the names of their stacks, in the order in which they are deployed."""
-    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-    # Neither the wheels of the deploy's function nor validation change a template: `make synth` does both.
-    app = cdk.App(
-        context={**flags, "aws:cdk:bundling-stacks": []},
-        builtin_cloud_formation_validation=False,
-        analytics_reporting=False,
-        outdir=str(folder),
-    )
-    stage = SnowgateStage(app, environment=environment)
-    for stack in app.synth().get_nested_assembly(stage.artifact_id).stacks:
-        yield stack.stack_name, stack.template
 
 
 def _by_outputs(value: Any, stack: str, template: dict[str, Any]) -> Any:

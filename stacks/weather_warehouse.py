@@ -70,7 +70,12 @@ class WeatherWarehouseStack(cdk.Stack):
             url = self._edge(table.edge).url
 
         monitoring = ServiceMonitoring(
-            self, "Monitoring", topic=topic, runbook=RUNBOOK, removal_policy=removal_policy(environment)
+            self,
+            "Monitoring",
+            topic=topic,
+            runbook=RUNBOOK,
+            with_dashboard=environment.alarms.dashboards,
+            removal_policy=removal_policy(environment),
         )
         monitoring.watch_web(self.api, "API")
         monitoring.watch_job(self.ingestion, "Ingestion")

@@ -83,7 +83,7 @@ def test_a_failed_update_is_rolled_back_and_the_old_version_works(
 
 def deploy_changed(platform: Platform, folder: Path) -> None:
     """Deploy a version whose second new view cannot be made; raises CalledProcessError as the CDK CLI fails."""
-    for name in ("stacks", "environments", "snowflake_sql"):
+    for name in ("stacks", "cost", "environments", "snowflake_sql"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("app.py", "cdk.json"):
         shutil.copy(ROOT / name, folder)

@@ -114,6 +114,15 @@ def test_there_is_one_dashboard_with_a_section_for_each(resources: Resources) ->
         assert name in body, name
 
 
+def test_alarms_need_no_dashboard(stack: cdk.Stack, template: Synthesise) -> None:
+    monitoring = ServiceMonitoring(stack, "Monitoring", with_dashboard=False)
+    monitoring.watch_function(lambda_.Function.from_function_name(stack, "Function", "waker"))
+    made = template()
+    made.resource_count_is("AWS::CloudWatch::Dashboard", 0)
+    made.resource_count_is("AWS::CloudWatch::Alarm", 2)
+    assert monitoring.dashboard is None
+
+
 @pytest.fixture
 def topic(stack: cdk.Stack) -> sns.ITopic:
     return sns.Topic.from_topic_arn(stack, "Topic", f"arn:aws:sns:{REGION}:{ACCOUNT}:operations")

@@ -13,7 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from cloud_server import REGION, CloudServer, cloud_server
+from cloud_server import REGION, CloudServer, StackFailed, cloud_server
 
 from local.cloud.accounts import OPERATOR, SNOWFLAKE
 
@@ -183,3 +183,31 @@ def test_the_api_refuses_the_root_user_that_its_resource_policy_denies(scene: Sc
     root = {"AccessKeyId": OPERATOR.access_key_id, "SecretAccessKey": OPERATOR.secret_access_key}
     with pytest.raises(urllib.error.HTTPError, match="403"):
         scene.call(root)
+
+
+def test_an_oidc_provider_is_one_an_account_and_lets_nobody_in(scene: Scene) -> None:
+    cloud = scene.cloud
+    url = "https://token.example.com"
+
+    def provider(*clients: str) -> dict[str, Any]:
+        return {"Provider": {"Type": "AWS::IAM::OIDCProvider", "Properties": {"Url": url, "ClientIdList": [*clients]}}}
+
+    arn = cloud.deploy("oidc", provider("first"), Arn={"Ref": "Provider"})["Arn"]
+    assert arn == f"arn:aws:iam::{OPERATOR.account_id}:oidc-provider/token.example.com"
+    assert cloud.deploy("oidc", provider("first", "second"), Arn={"Fn::GetAtt": ["Provider", "Arn"]})["Arn"] == arn
+    iam = cloud.client("iam")
+    assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"] == ["first", "second"]
+    with pytest.raises(StackFailed, match="already exists"):
+        cloud.deploy("oidc-again", provider("first"))
+
+    role = cloud.make_role("federated", {"Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": arn}})
+    with pytest.raises(ClientError, match="MissingAuthenticationToken"):
+        cloud.client("sts").assume_role_with_web_identity(
+            RoleArn=role, RoleSessionName="session", WebIdentityToken="a.b.c"
+        )
+
+    cloud.client("cloudformation").delete_stack(StackName="oidc")
+    cloud.client("cloudformation").get_waiter("stack_delete_complete").wait(
+        StackName="oidc", WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+    )
+    assert iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []

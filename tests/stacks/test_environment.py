@@ -29,6 +29,11 @@ WRONG = {
         "days = 31",
         r"links.days: given 31 \(whole number\).*Allowed: 1 to 30 days",
     ),
+    "a load below nothing": (
+        "reports = 20_000",
+        "reports = -1",
+        r"load.reports: given -1 \(whole number\).*Allowed: 0 or more reports a month",
+    ),
     "text for a number": (
         "max_tasks = 4",
         'max_tasks = "4"',

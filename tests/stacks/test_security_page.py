@@ -54,7 +54,7 @@ def page(root: Path) -> str:
 
 @pytest.fixture(scope="module")
 def written(page: str) -> Roles:
-    table = page.partition("## Roles in AWS")[2].partition("\n## ")[0]
+    table = page.partition("## Roles in AWS")[2].partition("\n##")[0]
     rows = [line.removesuffix(" |").split(" | ") for line in table.splitlines() if re.match(r"\|.*?`.*?\|", line)]
     return {
         role: set(cells[-1].split(", ")) - NO_SERVICE for cells in rows for role in re.findall(r"`([^`]+)`", cells[0])

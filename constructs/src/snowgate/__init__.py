@@ -9,6 +9,8 @@ from snowgate.deployment import Deployment
 from snowgate.download_links import DownloadLinks
 from snowgate.edge import Edge
 from snowgate.fargate_size import FargateSize
+from snowgate.github_deploy_role import GithubDeployRole
+from snowgate.github_diff_role import GithubDiffRole
 from snowgate.image_repository import ImageRepository
 from snowgate.manual_secret import ManualSecret
 from snowgate.monthly_budget import MonthlyBudget
@@ -43,6 +45,8 @@ __all__ = [
     "DownloadLinks",
     "Edge",
     "FargateSize",
+    "GithubDeployRole",
+    "GithubDiffRole",
     "ImageRepository",
     "ManualSecret",
     "MonthlyBudget",

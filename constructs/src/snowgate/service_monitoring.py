@@ -33,8 +33,10 @@ class ServiceMonitoring(Construct):
     Each ``watch_…`` adds a section of widgets. The alarms that this library's constructs bring themselves go to the
     topic, so give such a construct no topic of its own; a function has none, and gets them here. ``emails`` get
     what the topic gets. ``monthly_budget_usd`` is for the whole account (None: no budget). A topic that is given has to
-    let CloudWatch, and AWS Budgets, publish. ``runbook`` ends the description of every alarm, so that whoever gets it
-    knows where to read what to do: an address, or a page of the repository (None: nothing).
+    let CloudWatch, and AWS Budgets, publish. ``with_dashboard`` says whether there is one beside the alarms: beyond the
+    first three of an account it costs 3 US dollars a month ("Amazon CloudWatch Pricing"). ``runbook`` ends the
+    description of every alarm, so that whoever gets it knows where to read what to do: an address, or a page of the
+    repository (None: nothing).
 
     The widgets and most alarms are those of cdk-monitoring-constructs.
 
@@ -50,6 +52,7 @@ class ServiceMonitoring(Construct):
         topic: sns.ITopic | None = None,
         emails: Sequence[str] = (),
         monthly_budget_usd: int | None = None,
+        with_dashboard: bool = True,
         runbook: str | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
@@ -80,17 +83,16 @@ class ServiceMonitoring(Construct):
             dashboard_factory=monitoring.DefaultDashboardFactory(
                 self,
                 "Dashboards",
+                create_dashboard=with_dashboard,
                 dashboard_name_prefix=name,
                 rendering_preference=monitoring.DashboardRenderingPreference.INTERACTIVE_ONLY,
             ),
         )
 
     @property
-    def dashboard(self) -> cloudwatch.Dashboard:
-        """The dashboard that all sections are on."""
-        made = self.facade.created_dashboard()
-        assert made is not None, "the factory makes it"
-        return made
+    def dashboard(self) -> cloudwatch.Dashboard | None:
+        """The dashboard that all sections are on, if there is to be one."""
+        return self.facade.created_dashboard()
 
     @property
     def alarms(self) -> list[cloudwatch.AlarmBase]:

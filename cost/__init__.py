@@ -1,0 +1,1 @@
+"""What an environment costs: a price table, and who reads it against the synthesised templates."""
