@@ -26,7 +26,7 @@ down: ## stop what `make up` started; its data stays in build/local
 ##@ Check it
 .PHONY: test soak lint format snapshots semver reference bench
 test: setup lint ## all checks and all tests
-	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -q -rfEs --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 soak: setup ## the long form of the tests that kill, break and fuzz: hours
 	SNOWGATE_SOAK=1 $(BIN)/pytest -q -m soak --numprocesses 2 --dist loadgroup --no-loadscope-reorder
@@ -58,12 +58,19 @@ reference: setup ## write the library's API reference into build/reference
 	@echo "build/reference/snowgate.html"
 
 ##@ Containers
-.PHONY: container-engine images
+.PHONY: container-engine images sbom
 container-engine: setup ## say which container engine is here; as root on Debian, install podman for this folder alone
 	@$(BIN)/python -m local.container_engine
 
 images: setup ## build the images of the three programs with it
 	@$(BIN)/python -m local.container_engine build
+
+sbom: setup ## list what the images hold, name and version, as CycloneDX in build/sbom; it looks for no weaknesses
+	@mkdir -p build/sbom
+	@for name in $(PROGRAMS); do \
+	  PYTHONWARNINGS=ignore .venv-sbom/bin/cyclonedx-py environment --output-reproducible --pyproject $$name/pyproject.toml \
+	    --output-file build/sbom/$$name.cdx.json .venv-$${name//_/-}/bin/python; done
+	@ls build/sbom/*.cdx.json
 
 ##@ Deploy it
 .PHONY: synth cost bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
@@ -148,7 +155,7 @@ run-job: setup ## start a job and follow its log: make run-job JOB=conflict-upda
 .PHONY: setup lock clean
 READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \
   .venv-service/.ready .venv-weather/.ready .venv-conflict-updater/.ready .venv-cloud/.ready .venv-warehouse/.ready \
-  .venv/.wheels
+  .venv-sbom/.ready .venv/.wheels
 setup: $(READY) ## install everything, pinned by hash, into this folder
 
 # uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
@@ -182,7 +189,8 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 .venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-bench/.ready: bench/requirements.txt .venv/.ready
-$(foreach name,service weather conflict-updater cloud warehouse bench,.venv-$(name)/.ready):
+.venv-sbom/.ready: requirements-sbom.txt .venv/.ready
+$(foreach name,service weather conflict-updater cloud warehouse bench sbom,.venv-$(name)/.ready):
 	@echo "Setting up $(@D)"
 	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
@@ -194,7 +202,7 @@ $(foreach name,service weather conflict-updater cloud warehouse bench,.venv-$(na
 	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py
 	@touch $@
 
-LOCKED := requirements requirements-dev $(PROGRAMS:%=%/requirements) local/cloud/requirements \
+LOCKED := requirements requirements-dev requirements-sbom $(PROGRAMS:%=%/requirements) local/cloud/requirements \
   local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
 	for name in $(LOCKED); do \

@@ -99,7 +99,7 @@ class Engine:
         log.parent.mkdir(parents=True, exist_ok=True)
         base = ("--build-arg", f"BASE_IMAGE={self.base_image}") if self.base_image else ()
         docker = ("--format", "docker") if self.is_podman else ()  # podman's own format has no HEALTHCHECK
-        with _secrets() as secrets, log.open("wb") as output:
+        with _lock(), _secrets() as secrets, log.open("wb") as output:
             command = [*self.words, "build", *docker, *base, *secrets, "--network", "host", "--tag", name, str(folder)]
             code = subprocess.run(
                 command, env=self.popen_environment(), stdout=output, stderr=subprocess.STDOUT, check=False
@@ -167,10 +167,9 @@ def make_ready() -> Engine:
 def build_all() -> Engine:
     """Make an engine ready and build every image of local/images.py that has a Dockerfile. Raises as `make_ready`."""
     engine = make_ready()
-    with _lock():
-        for name, image in IMAGES.items():
-            if image.program is None:
-                engine.build(name, image.folder)
+    for name, image in IMAGES.items():
+        if image.program is None:
+            engine.build(name, image.folder)
     return engine
 
 
