@@ -14,11 +14,12 @@ export UV_NO_PROGRESS := 1
 
 ##@ Run it
 .PHONY: demo up down
+RUNNER ?= process
 demo: setup ## deploy everything to the local platform, make reports, show them, stop everything
-	@$(BIN)/python -m local demo
+	@$(BIN)/python -m local demo --runner $(RUNNER)
 
-up: setup ## start the local platform, deploy to it, leave it running and say how to connect
-	@$(BIN)/python -m local up
+up: setup ## start the local platform, deploy to it, leave it running and say how to connect; RUNNER=container: tasks are containers
+	@$(BIN)/python -m local up --runner $(RUNNER)
 
 down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -79,6 +80,16 @@ class Engine:
         """Whether it is podman and not Docker."""
         return Path(self.words[0]).name == "podman"
 
+    def to_json(self) -> str:
+        """All that another process needs to call the same engine."""
+        return json.dumps({"words": self.words, "environment": dict(self.environment)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Engine:
+        """The engine that `to_json` wrote down."""
+        values = json.loads(text)
+        return cls(tuple(values["words"]), values["environment"])
+
     def popen_environment(self) -> dict[str, str]:
         """The variables of the engine's process: this one's, and its own."""
         return os.environ | self.environment
@@ -131,7 +142,7 @@ def find() -> Engine:
         if not (host := os.environ.get(variable)):
             continue
         if shutil.which(program):
-            return Engine((program, "--remote") if program == "podman" else (program,), base_image=base)
+            return Engine((program, "--remote") if program == "podman" else (program,), {variable: host}, base)
         raise NoEngine(f"{variable} is {host}, but no program {program} is here that could speak to it: install it.")
     if _is_root() and (FOLDER / "containers.conf").exists() and shutil.which("podman"):
         return _own()
