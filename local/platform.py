@@ -241,14 +241,11 @@ class Platform:
         self.warehouse.wait_until(lambda: self._answers(f"http://127.0.0.1:{ports['snowflake']}/_warehouse/health"), 60)
 
     def build_images(self) -> None:
-        """Build what tasks are containers of, if they are. Raises StepFailed where no engine is, or a build fails."""
-        if self.runner == "container":
-            try:
-                engine = container_engine.build_all()
-            except container_engine.NoEngine as why:
-                raise StepFailed("look for a container engine", str(why)) from why
-            self._engine.parent.mkdir(parents=True, exist_ok=True)
-            self._engine.write_text(engine.to_json())
+        """Build what tasks are to be containers of. Raises StepFailed where no engine is, or a build fails."""
+        try:
+            container_engine.build_all()
+        except container_engine.NoEngine as why:
+            raise StepFailed("look for a container engine", str(why)) from why
 
     @property
     def _engine(self) -> Path:
@@ -257,6 +254,8 @@ class Platform:
 
     def start_fargate(self) -> None:
         """Start the runner that turns ECS's tasks into processes or containers."""
+        if self.runner == "container":
+            self._engine.write_text(container_engine.find().to_json())
         self.fargate.start(
             [sys.executable, "-m", "local.fargate", self.folder, self.runner],
             self.operator_environment()

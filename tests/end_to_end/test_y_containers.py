@@ -41,6 +41,17 @@ def containers(platform: Platform, engine: Engine) -> Iterator[Platform]:
     finally:
         changed.stop_fargate()
         platform.start_fargate()
+        until = time.monotonic() + 30
+        while not answers(platform.web_url()):  # the tests that follow find all as it was
+            assert time.monotonic() < until
+            time.sleep(0.2)
+
+
+def answers(url: str | None) -> bool:
+    try:
+        return url is not None and httpx.get(f"{url}/health", timeout=20).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def running(engine: Engine, platform: Platform) -> dict[str, dict[str, Any]]:
@@ -76,9 +87,7 @@ def test_a_report_is_made_in_a_container_with_its_definitions_limits_that_is_gon
 
 
 def test_the_web_role_answers_out_of_a_container(containers: Platform, engine: Engine) -> None:
-    url = containers.web_url()
-    assert url, "no web task runs"
-    assert httpx.get(f"{url}/health", timeout=20).status_code == 200
+    assert answers(containers.web_url())
     assert [one for one in running(engine, containers).values() if one["Config"]["Cmd"] == ["web"]]
 
 
