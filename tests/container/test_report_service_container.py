@@ -39,7 +39,7 @@ description = "Lines of orders, once for each of seventeen nations."
 source = "{TABLES}"
 formats = ["CSV", "EXCEL"]
 """
-# What the kernel counted for this container, whichever version of cgroups it has, and for its process without files.
+# What the kernel counted for this container, whichever version of cgroups it has, and for its process alone.
 PEAK = """
 import pathlib
 files = "/sys/fs/cgroup/memory.peak", "/sys/fs/cgroup/memory/memory.max_usage_in_bytes"
@@ -167,5 +167,5 @@ def test_a_report_of_a_million_rows_fits_into_one_gigabyte(
     assert peak < 2**30
     with capsys.disabled():
         size = row["FILE_BYTES"] / 1e6
-        at_most = f"{peak / 2**20:.0f} MiB of 1024 with its cached files, {process_kib / 1024:.0f} MiB without"
+        at_most = f"{peak / 2**20:.0f} MiB of 1024, cached files included; its process {process_kib / 1024:.0f} MiB"
         print(f"\n{output} of {MILLION:,} rows, {size:.0f} MB: at most {at_most}")
