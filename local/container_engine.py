@@ -28,7 +28,6 @@ PACKAGES = ("podman", "runc", "catatonit", "mmdebstrap")
 REGISTRY = "https://registry-1.docker.io/v2/"  # which has the Dockerfiles' BASE_IMAGE
 # What such machines give their builds: where packages are. Certificates and proxies are passed by other ways.
 INDEX_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL")
-CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 # runc, files and limits are for machines that are containers or small virtual machines themselves: there is no systemd,
 # and their own limits are below podman's defaults.
@@ -122,8 +121,8 @@ class Engine:
 @contextmanager
 def _secrets() -> Iterator[list[str]]:
     """The Dockerfiles' two build secrets, as far as this machine has them; neither stays in an image."""
-    certificates = os.environ.get("SSL_CERT_FILE") or CERTIFICATES
-    words = ["--secret", f"id=certificates,src={certificates}"] if Path(certificates).exists() else []
+    certificates = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT")
+    words = ["--secret", f"id=certificates,src={certificates}"] if certificates else []
     index = {name: os.environ[name] for name in INDEX_VARIABLES if os.environ.get(name)}
     with tempfile.NamedTemporaryFile("w", suffix=".env") as file:
         file.writelines(f"{name}='{value}'\n" for name, value in index.items())
