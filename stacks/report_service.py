@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from snowgate import DownloadLinks, ReportBucket, ScaleToZeroWorker, ServiceMonitoring, WebApi, WebService
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment, LinksTable, NotifyTable, WebTable
 from stacks.image import ImageStack
 from stacks.removal import removal_policy
@@ -53,6 +54,7 @@ class ReportServiceStack(cdk.Stack):
             self,
             "Monitoring",
             topic=topic,
+            runbook=RUNBOOK,
             with_dashboard=self._environment.alarms.dashboards,
             removal_policy=removal_policy(self._environment),
         )

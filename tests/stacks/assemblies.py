@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+
+import aws_cdk as cdk
 
 STACKS = ("Network", "Alarms", "Secrets", "Image", "ReportService", "Trigger", "Snowflake")
 SYSTEMS = ("WeatherWarehouse", "ConflictUpdater", "MatillionAgent")
@@ -15,4 +16,4 @@ ALL = [
     for stack in (STACKS if environment == "dev" else STACKS + SYSTEMS)
 ]
 
-Synthesise = Callable[..., Path]
+MakeApp = Callable[..., cdk.App]
