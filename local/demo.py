@@ -75,6 +75,7 @@ class Demo:
         """Start the platform and deploy everything to it."""
         steps: tuple[tuple[str, Callable[[], None]], ...] = (
             ("Check the catalogue of reports", require_catalogue),
+            *((("Build the images", self.platform.build_images),) if self.platform.runner == "container" else ()),
             ("Start the AWS and Snowflake stand-ins", self.platform.start),
             ("Synthesise every environment", self.platform.synth),
             ("Bootstrap both accounts (cdk bootstrap, Snowflake administrator)", self.platform.bootstrap),

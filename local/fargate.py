@@ -2,7 +2,8 @@
 
 `python -m local.fargate FOLDER` runs until SIGTERM. A task whose definition names one of local/images.py is started as
 that image's Dockerfile would start it (its ENTRYPOINT and CMD, under the definition's command, environment and
-secrets), by the interpreter that holds what the image holds. Any other image is refused: no engine is here.
+secrets), by the interpreter that holds what the image holds; `python -m local.fargate FOLDER container` starts a
+container of that image. Any other image is refused: there is no registry.
 
 A service's task that is still wanted when the runner starts anew is started again, for the service scheduler would do
 so too. A task that was run by itself is started once: what it did cannot be known, and is not done twice.
@@ -10,13 +11,11 @@ so too. A task that was run by itself is started once: what it did cannot be kno
 
 from __future__ import annotations
 
-import ctypes
 import datetime
 import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -28,16 +27,16 @@ import boto3
 import psutil
 from botocore.exceptions import ClientError
 
-from local import targets
+from local import container_engine, targets
 from local.container_log import ContainerLog
 from local.images import IMAGES, BadImage, Image
 from local.processes import free_port, stop_all
+from local.task_containers import TaskContainers
 from local.task_endpoint import TaskEndpoint, TaskFacts
+from local.task_processes import Launch, Launcher, TaskProcesses
 
 LOOK_EVERY = 0.25  # seconds between two looks at ECS
 KILLED = 137  # what a container of a runner that was killed ended with
-_LIBC = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
 # Where Snowflake's stand-in is, and that a workload identity may be shown to it.
 SNOWFLAKE = (
     "SNOWFLAKE_HOST",
@@ -54,7 +53,7 @@ class CannotStart(Exception):
 
 @dataclass
 class Task:
-    """One ECS task that runs as a process."""
+    """One ECS task that runs, and the process that is it or follows its container."""
 
     arn: str
     cluster: str
@@ -68,10 +67,10 @@ class Task:
 
 
 class Runner:
-    """Keeps the processes equal to the tasks that ECS wants."""
+    """Keeps what runs equal to the tasks that ECS wants; they are processes unless `launcher` starts containers."""
 
-    def __init__(self, images: Mapping[str, Image], folder: Path) -> None:
-        self.images, self.folder = images, folder
+    def __init__(self, images: Mapping[str, Image], folder: Path, launcher: Launcher | None = None) -> None:
+        self.images, self.folder, self.launcher = images, folder, launcher or TaskProcesses()
         self.session = boto3.session.Session()
         self.ecs = self.session.client("ecs")
         self.sts = self.session.client("sts")
@@ -83,6 +82,7 @@ class Runner:
     def run(self) -> None:
         """Look, act, wait, until SIGTERM; then stop all tasks within their stop timeouts."""
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "going", False))
+        self.launcher.sweep()
         (self.folder / "run" / "fargate.ready").touch()
         while self.going:
             try:
@@ -92,6 +92,7 @@ class Runner:
             time.sleep(LOOK_EVERY)
         log.info("stopping %d task(s)", len(self.running))
         stop_all([task.process for task in self.running.values()], 15)
+        self.launcher.sweep()
 
     def look(self) -> None:
         """Compare once what runs with what is wanted, and act."""
@@ -133,14 +134,14 @@ class Runner:
             return
         definition = self.ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
         try:
-            self.running[task["taskArn"]] = started = self._process(task, definition)
+            self.running[task["taskArn"]] = started = self._launch(task, definition)
         except CannotStart as why:
             log.error("%s: %s", task["taskArn"], why)
             self.ecs.stop_task(cluster=task["clusterArn"], task=task["taskArn"], reason=str(why)[:255])
         else:
             log.info("started %s as pid %d", started.facts["name"], started.process.pid)
 
-    def _process(self, task: Mapping[str, Any], definition: Mapping[str, Any]) -> Task:
+    def _launch(self, task: Mapping[str, Any], definition: Mapping[str, Any]) -> Task:
         container = next(c for c in definition["containerDefinitions"] if c.get("essential", True))
         image = self.images.get(container["image"])
         if image is None:
@@ -166,8 +167,7 @@ class Runner:
         scratch.mkdir(parents=True, exist_ok=True)
         environment = (
             _own_environment()
-            | image.environment()
-            | {"HOME": str(scratch), "TMPDIR": str(scratch)}
+            | self.launcher.environment(image, scratch)
             | {entry["name"]: entry["value"] for entry in container.get("environment", [])}
             | self._secrets(container, definition["executionRoleArn"], identifier)
             | {entry["name"]: entry["value"] for entry in overrides.get("environment", [])}
@@ -177,25 +177,17 @@ class Runner:
         if environment.get("API_URL") and (web := self._web_port(container["image"])):
             environment["API_URL"] = f"http://127.0.0.1:{web}"  # a load balancer's name leads nowhere on this machine
         environment |= {name: value for name, value in _of_this_postgres().items() if name in environment}
-        try:
-            words = image.words(container, overrides)
-        except BadImage as error:
-            raise CannotStart(f"CannotPullContainerError: {container['image']}: {error}") from error
         name = f"{definition['family']}-{identifier[:8]}"
         output = self.folder / "logs" / "tasks" / f"{name}.log"
         output.parent.mkdir(parents=True, exist_ok=True)
         output.touch()
         container_log = self._container_log(container, definition, identifier, output)
+        launch = Launch(task["taskArn"], image, definition, container, overrides, environment)
         with output.open("ab") as file:
-            process = psutil.Popen(
-                words,
-                cwd=image.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_end_with_the_runner,
-            )
+            try:
+                process = self.launcher.start(launch, file)
+            except BadImage as error:
+                raise CannotStart(f"CannotPullContainerError: {container['image']}: {error}") from error
         facts = {
             "name": name,
             "arn": task["taskArn"],
@@ -285,12 +277,13 @@ class Runner:
             task.process.terminate()
         elif now - task.stopping_since > task.stop_timeout:
             log.warning("SIGKILL to %s after %d s", task.facts["name"], task.stop_timeout)
-            stop_all([task.process], 0)
+            self.launcher.kill(task.arn, task.process)
 
     def _ended(self, task: Task, code: int, *, is_wanted: bool) -> None:
         log.info("%s ended with %s", task.facts["name"], 128 - code if code < 0 else code)
         if is_wanted or _is_lone(task.facts):
             self._tell_end(task.cluster, task.arn, 128 - code if code < 0 else code)
+        self.launcher.forget(task.arn)
         self.endpoint.remove(task.endpoint)
         del self.running[task.arn]
 
@@ -306,11 +299,6 @@ class Runner:
             new.replace(file)
 
 
-def _end_with_the_runner() -> None:
-    """Called in the new process: a runner that is killed takes its tasks with it, for nobody else knows them."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _of_this_postgres() -> dict[str, str]:
     """What containers are told otherwise than on AWS: this platform's PostgreSQL has its own port, and no TLS."""
     modes = dict.fromkeys(("DATABASE_SSLMODE", "POSTGRES_SSLMODE"), "disable")
@@ -319,8 +307,8 @@ def _of_this_postgres() -> dict[str, str]:
 
 
 def _own_environment() -> dict[str, str]:
-    """What every process gets: how to reach the stand-ins, and how long it has to stop."""
-    passed = ("PATH", "LANG", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION", *SNOWFLAKE)
+    """What every task gets: how to reach the stand-ins, and how long it has to stop."""
+    passed = ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION", *SNOWFLAKE)
     # `make down` waits 15 s, not the two minutes that a task on Fargate may take to hand its work back.
     return {name: os.environ[name] for name in passed if name in os.environ} | {"STOP_SECONDS": "12"}
 
@@ -349,4 +337,6 @@ def _metadata(task: Mapping[str, Any], definition: Mapping[str, Any], container:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    Runner(IMAGES, Path(sys.argv[1])).run()
+    platform = Path(sys.argv[1])
+    containers = TaskContainers(container_engine.find(), platform) if sys.argv[2:] == ["container"] else None
+    Runner(IMAGES, platform, containers).run()

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import snowflake.connector
 
-from local import postgres, sample_data
+from local import container_engine, postgres, sample_data
 from local.cloud import certificates
 from local.cloud.accounts import OPERATOR
 from local.processes import ROOT, Server, StepFailed, free_port, run
 from local.settings import ENVIRONMENTS, LocalEnvironment
+from local.task_containers import TaskContainers
 from report_service.catalogue import CatalogueError, load_catalogue
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ class Platform:
     """One local platform in a folder of its own; several can run side by side.
 
     Arguments: `folder` holds data, logs and process files; `fixed_ports` are (AWS, Snowflake, PostgreSQL), free
-    ones when None; `environments` is the folder with the file of `environment`.
+    ones when None; `runner` says whether ECS tasks are a "process" or a "container" each; `environments` is the folder
+    with the file of `environment`.
     """
 
     folder: Path
     fixed_ports: tuple[int, int, int] | None = None
+    runner: str = "process"
     environment: LocalEnvironment = field(default_factory=LocalEnvironment.read)
     environments: Path = ENVIRONMENTS
 
@@ -239,20 +242,41 @@ class Platform:
         self.cloud.wait_until(lambda: self._answers(f"{self.aws_endpoint}/_ministack/health"), 30)
         self.warehouse.wait_until(lambda: self._answers(f"http://127.0.0.1:{ports['snowflake']}/_warehouse/health"), 60)
 
+    def build_images(self) -> None:
+        """Build what tasks are to be containers of. Raises StepFailed where no engine is, or a build fails."""
+        try:
+            container_engine.build_all()
+        except container_engine.NoEngine as why:
+            raise StepFailed("look for a container engine", str(why)) from why
+
+    @property
+    def _engine(self) -> Path:
+        """The engine of tasks that are containers: `make down` knows by it what to remove them with."""
+        return self.folder / "run" / "engine.json"
+
     def start_fargate(self) -> None:
-        """Start the runner that turns ECS's tasks into processes."""
+        """Start the runner that turns ECS's tasks into processes or containers."""
+        if self.runner == "container":
+            self._engine.write_text(container_engine.find().to_json())
         self.fargate.start(
-            [sys.executable, "-m", "local.fargate", self.folder],
+            [sys.executable, "-m", "local.fargate", self.folder, self.runner],
             self.operator_environment()
             | self.snowflake_environment()
             | {"POSTGRES_PORT": str(self.connection["postgres"])},
         )
         self.fargate.wait_until((self.folder / "run" / "fargate.ready").exists, 20)
 
-    def stop(self) -> None:
-        """Stop everything that runs, tasks first, and keep the data."""
+    def stop_fargate(self) -> None:
+        """Stop the runner and all tasks."""
         self.fargate.stop(20)
         (self.folder / "run" / "fargate.ready").unlink(missing_ok=True)
+        if self._engine.exists():  # a runner that was killed removes nothing
+            TaskContainers(container_engine.Engine.from_json(self._engine.read_text()), self.folder).sweep()
+            self._engine.unlink()
+
+    def stop(self) -> None:
+        """Stop everything that runs, tasks first, and keep the data."""
+        self.stop_fargate()
         self.cloud.stop(5)
         self.warehouse.stop(5)
         self.databases.stop(5)
@@ -359,7 +383,7 @@ class Platform:
         return None
 
     def tasks(self) -> list[dict[str, Any]]:
-        """The tasks that run as processes now: name, arn, group, pid, started_at (UTC), port, log."""
+        """The tasks that run now: name, arn, group, pid, started_at (UTC), port, log."""
         file = self.folder / "run" / "tasks.json"
         if not file.exists() or not self.fargate.process():
             return []

@@ -9,6 +9,9 @@ from snowgate import AlarmTopic, MonthlyBudget
 from stacks.environment import Environment
 from stacks.removal import removal_policy
 
+# Where every alarm's description sends whoever gets it.
+RUNBOOK = "docs/operations.md#when-an-alarm-goes-off"
+
 
 class AlarmsStack(cdk.Stack):
     """The topic of all alarms of an environment, and its budget.

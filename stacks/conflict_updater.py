@@ -13,6 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from snowgate import BatchJob, ManualSecret, ServiceImage, ServiceMonitoring
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment
 from stacks.environment_systems import ConflictUpdaterTable
 from stacks.removal import removal_policy
@@ -76,6 +77,7 @@ class ConflictUpdaterStack(cdk.Stack):
             self,
             "Monitoring",
             topic=topic,
+            runbook=RUNBOOK,
             with_dashboard=environment.alarms.dashboards,
             removal_policy=removal_policy(environment),
         )

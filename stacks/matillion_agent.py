@@ -21,6 +21,7 @@ from snowgate import (
     ServiceScaling,
 )
 from snowgate.acknowledgements import acknowledge_pattern
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment
 from stacks.environment_systems import MatillionAgentTable, QuietTable
 from stacks.removal import removal_policy
@@ -77,6 +78,7 @@ class MatillionAgentStack(cdk.Stack):
             self,
             "Monitoring",
             topic=topic,
+            runbook=RUNBOOK,
             with_dashboard=environment.alarms.dashboards,
             removal_policy=removal_policy(environment),
         )

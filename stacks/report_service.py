@@ -13,6 +13,7 @@ from constructs import Construct
 
 from snowgate import DownloadLinks, ReportBucket, ScaleToZeroWorker, ServiceMonitoring, WebApi, WebService
 from snowgate.alarm_actions import send_alarms
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment, LinksTable, NotifyTable, WebTable
 from stacks.image import ImageStack
 from stacks.removal import removal_policy
@@ -63,6 +64,7 @@ class ReportServiceStack(cdk.Stack):
             self,
             "Monitoring",
             topic=topic,
+            runbook=RUNBOOK,
             with_dashboard=self._environment.alarms.dashboards,
             removal_policy=removal_policy(self._environment),
         )

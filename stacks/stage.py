@@ -23,17 +23,16 @@ from stacks.weather_warehouse import WeatherWarehouseStack
 
 
 def add_stages(app: cdk.App, environments: Iterable[Environment]) -> None:
-    """Put all environments into the app, and let each synth check them against cdk-nag's AwsSolutions pack.
+    """Put all environments into the app, and let each synth check them against cdk-nag's rule packs.
 
     ``CDK_VALIDATION=false`` turns that off, as it does the CDK's own validation.
     """
-    for environment in environments:
-        SnowgateStage(app, environment=environment)
+    stages = [SnowgateStage(app, environment=environment) for environment in environments]
     if os.environ.get("CDK_VALIDATION") != "false":
-        # Here, because its import is a tenth of a synth that does not check.
-        from cdk_nag import AwsSolutionsChecks
+        # Here, because the import of cdk-nag is a tenth of a synth that does not check.
+        from stacks.rule_packs import add_rule_packs
 
-        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        add_rule_packs(app, stages)
 
 
 class SnowgateStage(cdk.Stage):

@@ -24,6 +24,7 @@ from snowgate import (
     ServiceScaling,
     WebService,
 )
+from stacks.alarms import RUNBOOK
 from stacks.environment import Environment
 from stacks.environment_systems import EdgeTable, WeatherWarehouseTable
 from stacks.removal import removal_policy
@@ -72,6 +73,7 @@ class WeatherWarehouseStack(cdk.Stack):
             self,
             "Monitoring",
             topic=topic,
+            runbook=RUNBOOK,
             with_dashboard=environment.alarms.dashboards,
             removal_policy=removal_policy(environment),
         )

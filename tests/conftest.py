@@ -12,17 +12,19 @@ import pytest
 # One Node for jsii and the CDK CLI, as the Makefile has it: an older one prints warnings where output is compared.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
+SHARING = ("end_to_end", "container")  # rooms: a platform, and images with both stand-ins
+
 
 @pytest.hookimpl(wrapper=True)  # around, and so before, xdist's own, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Keep a file's tests in one process, and all end-to-end tests: what they start is started once.
+    """Keep a file's tests in one process, and all of the rooms whose tests share much: it is started once.
 
     The long ones come first, each where there is room, so that no process has to wait for one at the end.
     """
-    items.sort(key=lambda item: item.path.parent.name != "end_to_end" and item.get_closest_marker("long") is None)
+    items.sort(key=lambda item: item.path.parent.name not in SHARING and item.get_closest_marker("long") is None)
     for item in items:
         room = item.path.parent.name
-        group = room if room == "end_to_end" else item.path.stem
+        group = room if room in SHARING else item.path.stem
         if item.get_closest_marker("long") is None:
             item.add_marker(pytest.mark.xdist_group(group))
     yield

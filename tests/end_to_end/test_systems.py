@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -29,6 +30,13 @@ def run_job(platform: Platform, job: str, *settings: str) -> subprocess.Complete
     command = [sys.executable, "-m", "stacks.run_job", "local", job, *settings]
     environment = platform.tools_environment()
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def status(platform: Platform, environment: str) -> subprocess.CompletedProcess[str]:
+    """As `make status` does it."""
+    command = [sys.executable, "-m", "stacks.status", environment]
+    tools = platform.tools_environment()
+    return subprocess.run(command, env=tools, capture_output=True, text=True, timeout=60, check=False)
 
 
 def through_the_edge(platform: Platform, path: str) -> Any:
@@ -89,3 +97,21 @@ def test_the_agent_runs_with_its_settings(prepared: Platform) -> None:
         assert time.monotonic() < until, "no task of the agent runs"
         time.sleep(0.2)
     assert "all settings are there" in logs[0].read_text()
+
+
+def test_the_status_says_what_every_service_does_and_where_its_log_is(prepared: Platform) -> None:
+    said = status(prepared, "local")
+    assert said.returncode == 0, said.stderr
+    services = {part.partition(":")[0]: part for part in re.split("^local-", said.stdout, flags=re.MULTILINE)[1:]}
+    assert set(services) == {"MatillionAgent", "ReportService", "WeatherWarehouse"}
+    agent = services["MatillionAgent"]
+    assert "desired 1, running 1, pending 0" in agent
+    assert " RUNNING" in agent
+    [group] = [line.split()[4] for line in agent.splitlines() if line.startswith("  log:")]
+    assert prepared.client("logs").describe_log_streams(logGroupName=group)["logStreams"]
+
+
+def test_the_status_of_what_is_not_deployed_says_how_to_deploy_it(prepared: Platform) -> None:
+    refused = status(prepared, "dev")
+    assert refused.returncode == 1
+    assert "111122223333" in refused.stderr

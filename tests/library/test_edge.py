@@ -155,7 +155,8 @@ def test_the_rotation_may_change_this_rule_this_distribution_and_this_secret(
     ]
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
     assert {"Action": "wafv2:GetWebACL", "Effect": "Allow", "Resource": WEB_ACL} in statements
-    assert [statement for statement in statements if statement["Resource"] == "*"] == []
+    [traced] = [statement for statement in statements if statement["Resource"] == "*"]
+    assert traced["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
 
 
 def test_the_domain_leads_to_cloudfront_with_tls_1_2_and_a_certificate(made: dict[str, assertions.Template]) -> None:

@@ -86,8 +86,8 @@ def test_by_default_a_network_has_public_subnets_in_each_zone_and_no_nat(made: d
     template = made[NetworkMode.PUBLIC]
     template.has_resource_properties("AWS::EC2::VPC", {"CidrBlock": "10.9.0.0/16"})
     assert subnets(template) == {
-        "Public1": ("eu-west-1a", "10.9.0.0/17", True),
-        "Public2": ("eu-west-1b", "10.9.128.0/17", True),
+        "Public1": ("eu-west-1a", "10.9.0.0/17", False),
+        "Public2": ("eu-west-1b", "10.9.128.0/17", False),
     }
     template.resource_count_is("AWS::EC2::NatGateway", 0)
     template.resource_count_is("AWS::EC2::EIP", 0)
@@ -99,8 +99,8 @@ def test_the_ranges_are_those_that_were_given(made: dict[NetworkMode, Template])
     assert subnets(template) == {
         "Private1": ("eu-west-1a", "10.0.1.0/24", False),
         "Private2": ("eu-west-1b", "10.0.2.0/24", False),
-        "Public1": ("eu-west-1a", "10.0.10.0/24", True),
-        "Public2": ("eu-west-1b", "10.0.11.0/24", True),
+        "Public1": ("eu-west-1a", "10.0.10.0/24", False),
+        "Public2": ("eu-west-1b", "10.0.11.0/24", False),
     }
 
 
@@ -117,6 +117,7 @@ def test_a_nat_instance_serves_the_network_alone_and_starts_when_there_is_a_way_
 ) -> None:
     template = made[NetworkMode.NAT_INSTANCE]
     template.resource_count_is("AWS::EC2::NatGateway", 0)
+    assert subnets(template)["Public1"][2], "without an address it could not ask for its own"
     template.has_resource_properties(
         "AWS::EC2::LaunchTemplate",
         {

@@ -149,6 +149,7 @@ def test_the_waker_may_change_that_service_only(make: Make, template: Synthesise
     assert {str(s["Action"]) for s in own} == {
         "['logs:CreateLogStream', 'logs:PutLogEvents']",
         "['ecs:DescribeServices', 'ecs:UpdateService']",
+        "['xray:PutTelemetryRecords', 'xray:PutTraceSegments']",
     }
     made.has_resource_properties(
         "AWS::Lambda::Function",

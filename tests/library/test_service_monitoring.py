@@ -172,6 +172,22 @@ def test_a_topic_that_is_given_is_used(stack: cdk.Stack, topic: sns.ITopic, temp
         made.resource_count_is(type_, 0)
 
 
+def test_every_alarm_ends_with_the_runbook_if_there_is_one(
+    stack: cdk.Stack, topic: sns.ITopic, template: Synthesise
+) -> None:
+    monitoring = ServiceMonitoring(stack, "Monitoring", topic=topic, runbook="https://example.org/runbook")
+    function = lambda_.Function.from_function_name(stack, "Function", "function")
+    monitoring.watch_function(function)
+    own = cloudwatch.Metric(namespace="Shop", metric_name="Orders")
+    monitoring.add_alarms([own.create_alarm(stack, "Orders", threshold=1, evaluation_periods=1)])
+    made = template().find_resources("AWS::CloudWatch::Alarm").values()
+    assert sorted(" ".join(alarm["Properties"]["AlarmDescription"].split()) for alarm in made) == [
+        "Fault count is too high. Runbook: https://example.org/runbook",
+        "Runbook: https://example.org/runbook",
+        "Throttled count is too high. Runbook: https://example.org/runbook",
+    ]
+
+
 def test_a_budget_tells_the_topic_before_and_when_it_is_used_up(
     stack: cdk.Stack, topic: sns.ITopic, template: Synthesise
 ) -> None:

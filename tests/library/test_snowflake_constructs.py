@@ -50,7 +50,8 @@ def test_the_deployer_reads_its_login_and_writes_its_log_and_may_nothing_else(
         "AWS::Lambda::Function",
         {"Runtime": "python3.12", "Architectures": ["x86_64"], "Handler": "snowflake_deployer.handler.handler"},
     )
-    logs, read = policy_of(made, "DeployerLambdaRole")
+    logs, traces, read = policy_of(made, "DeployerLambdaRole")
+    assert traces["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
     assert logs["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
     assert read["Action"] == ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
     assert str(read["Resource"]).endswith(":secret:snowgate/test/deployer-??????")

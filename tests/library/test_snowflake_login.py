@@ -55,7 +55,8 @@ def test_a_deployer_by_workload_identity_has_a_named_role_and_no_secret(stack: c
             }
         },
     )
-    [logs] = policy_of(made, "DeployerLambdaRole")
+    logs, traces = policy_of(made, "DeployerLambdaRole")
+    assert traces["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
     assert logs["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local import fargate
+from local import task_processes
 from local.processes import ROOT, Server, StepFailed, run
 
 SLEEPER = """
@@ -93,7 +93,7 @@ def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
 def test_a_runner_that_is_killed_takes_its_tasks_with_it() -> None:
     runner = f"""
 import subprocess, sys, time
-from {fargate.__name__} import _end_with_the_runner
+from {task_processes.__name__} import _end_with_the_runner
 task = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], preexec_fn=_end_with_the_runner)
 print(task.pid, flush=True)
 time.sleep(60)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+
+import aws_cdk as cdk
 
 STACKS = ("Network", "Alarms", "Secrets", "Image", "ReportService", "Trigger", "Snowflake")
 SYSTEMS = ("WeatherWarehouse", "ConflictUpdater", "MatillionAgent")
@@ -20,4 +21,4 @@ ALL = [
     )
 ]
 
-Synthesise = Callable[..., Path]
+MakeApp = Callable[..., cdk.App]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from assemblies import ENVIRONMENTS, Synthesise
+from assemblies import ENVIRONMENTS, MakeApp
 
 from stacks.environment import Environment, LambdasTable, read_environments
 from stacks.stage import add_stages
@@ -27,28 +28,27 @@ def environments(root: Path) -> list[Environment]:
 
 
 @pytest.fixture(scope="session")
-def synthesise(root: Path, tmp_path_factory: pytest.TempPathFactory, environments: list[Environment]) -> Synthesise:
-    """Synthesises all environments with the application's flags and cdk-nag; gives the assembly's folder."""
+def make_app(root: Path, tmp_path_factory: pytest.TempPathFactory, environments: list[Environment]) -> MakeApp:
+    """Makes the application with all environments or those that are given, its flags and cdk-nag."""
     flags = json.loads((root / "cdk.json").read_text())["context"]
 
-    def assembly(*, validation: bool = False) -> Path:
-        folder = tmp_path_factory.mktemp("assembly")
+    def make(given: Sequence[Environment] | None = None, *, as_by_cli: bool = False) -> cdk.App:
+        # The CLI also wants the CDK's own validation, and a resource that names the CDK, which checkers know it by.
         app = cdk.App(
             context={**flags, "aws:cdk:bundling-stacks": []},
-            builtin_cloud_formation_validation=validation,
-            analytics_reporting=False,
-            outdir=str(folder),
+            builtin_cloud_formation_validation=as_by_cli,
+            analytics_reporting=as_by_cli,
+            outdir=str(tmp_path_factory.mktemp("assembly")),
         )
-        add_stages(app, environments)
-        app.synth()
-        return folder
+        add_stages(app, environments if given is None else given)
+        return app
 
-    return assembly
+    return make
 
 
 @pytest.fixture(scope="session")
-def assembly(synthesise: Synthesise) -> Path:
-    return synthesise()
+def assembly(make_app: MakeApp) -> Path:
+    return Path(make_app().synth().directory)
 
 
 @pytest.fixture(scope="session")

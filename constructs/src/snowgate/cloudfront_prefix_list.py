@@ -40,6 +40,7 @@ class CloudFrontPrefixList(Construct):
             role=role,
             log_group=log_group,
             install_latest_aws_sdk=False,
+            memory_size=256,
             policy=custom_resources.AwsCustomResourcePolicy.from_statements(
                 [iam.PolicyStatement(actions=["ec2:DescribeManagedPrefixLists"], resources=["*"])]
             ),

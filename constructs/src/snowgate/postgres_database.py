@@ -26,7 +26,9 @@ from snowgate.tokens import is_token
 _MICRO = ec2.InstanceType.of(ec2.InstanceClass.T4G, ec2.InstanceSize.MICRO)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _LOGS = ("postgresql", "upgrade")
-_FIVE_MINUTES = cdk.Duration.minutes(5)
+# "Setting up and enabling Enhanced Monitoring" in the Amazon RDS User Guide.
+_MONITORING = "service-role/AmazonRDSEnhancedMonitoringRole"
+_ONE_MINUTE, _FIVE_MINUTES = cdk.Duration.minutes(1), cdk.Duration.minutes(5)
 
 
 class PostgresDatabase(Construct):
@@ -141,6 +143,7 @@ class PostgresDatabase(Construct):
             enable_performance_insights=True,
             performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
             performance_insight_encryption_key=encryption_key,
+            monitoring_interval=_ONE_MINUTE,
             cloudwatch_logs_exports=list(_LOGS),
             deletion_protection=deletion_protection,
             removal_policy=removal_policy,
@@ -272,6 +275,7 @@ class PostgresDatabase(Construct):
             # It has to take what its source has grown to.
             max_allocated_storage=max_storage_gib,
             auto_minor_version_upgrade=True,
+            monitoring_interval=_ONE_MINUTE,
             enable_performance_insights=True,
             performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
             performance_insight_encryption_key=encryption_key,
@@ -284,7 +288,11 @@ class PostgresDatabase(Construct):
         return replica
 
     def _acknowledge(self) -> None:
-        reasons = {"RDS11": "The port is no secret: the security group decides who reaches it."}
+        reason = "AWS keeps this policy for exactly this role, with which RDS writes the operating system's figures."
+        reasons = {
+            "RDS11": "The port is no secret: the security group decides who reaches it.",
+            f"IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{_MONITORING}]": reason,
+        }
         if not self._multi_az:
             reasons["RDS3"] = "A standby doubles the price; backups are kept, and multi_az turns it on."
         if not self._deletion_protection:

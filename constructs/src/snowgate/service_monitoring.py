@@ -34,7 +34,9 @@ class ServiceMonitoring(Construct):
     topic, so give such a construct no topic of its own; a function has none, and gets them here. ``emails`` get
     what the topic gets. ``monthly_budget_usd`` is for the whole account (None: no budget). A topic that is given has to
     let CloudWatch, and AWS Budgets, publish. ``with_dashboard`` says whether there is one beside the alarms: beyond the
-    first three of an account it costs 3 US dollars a month ("Amazon CloudWatch Pricing").
+    first three of an account it costs 3 US dollars a month ("Amazon CloudWatch Pricing"). ``runbook`` ends the
+    description of every alarm, so that whoever gets it knows where to read what to do: an address, or a page of the
+    repository (None: nothing).
 
     The widgets and most alarms are those of cdk-monitoring-constructs.
 
@@ -51,6 +53,7 @@ class ServiceMonitoring(Construct):
         emails: Sequence[str] = (),
         monthly_budget_usd: int | None = None,
         with_dashboard: bool = True,
+        runbook: str | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -63,6 +66,7 @@ class ServiceMonitoring(Construct):
         self.topic: sns.ITopic = (
             topic or AlarmTopic(self, "AlarmTopic", emails=emails, removal_policy=removal_policy).topic
         )
+        self._runbook = runbook
         if monthly_budget_usd is not None:
             MonthlyBudget(self, "Budget", usd=monthly_budget_usd, topic=self.topic)
         name = f"{cdk.Stack.of(self).stack_name}-{construct_id}"
@@ -74,6 +78,7 @@ class ServiceMonitoring(Construct):
                 alarm_name_prefix=name,
                 action=monitoring.SnsAlarmActionStrategy(on_alarm_topic=self.topic, on_ok_topic=self.topic),
                 datapoints_to_alarm=1,
+                runbook_link=runbook,
             ),
             dashboard_factory=monitoring.DefaultDashboardFactory(
                 self,
@@ -95,8 +100,14 @@ class ServiceMonitoring(Construct):
         return [created.alarm for created in self.facade.created_alarms()]
 
     def add_alarms(self, alarms: Iterable[cloudwatch.Alarm]) -> None:
-        """Let the topic hear of alarms that something else has made."""
-        send_alarms(alarms, self.topic)
+        """Let the topic hear of alarms that something else has made; their descriptions get the runbook."""
+        added = list(alarms)
+        send_alarms(added, self.topic)
+        for alarm in added if self._runbook else ():
+            resource = alarm.node.default_child
+            assert isinstance(resource, cloudwatch.CfnAlarm)
+            said = resource.alarm_description
+            resource.alarm_description = f"{said}. Runbook: {self._runbook}" if said else f"Runbook: {self._runbook}"
 
     def watch_worker(self, worker: ScaleToZeroWorker, title: str = "Worker") -> None:
         """Add the tasks, the waiting work and the waker of a worker; its alarms go to the topic."""

@@ -12,12 +12,14 @@ from aws_cdk import aws_ec2 as ec2
 
 from snowgate.network_mode import NetworkMode
 
-_PUBLIC = ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC)
+# Tasks ask for their public addresses themselves. NAT instances must have some when they start, and cannot ask.
+_PUBLIC = ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False)
+_OF_INSTANCES = ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC)
 _BEHIND_NAT = ec2.SubnetConfiguration(name="Private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
 _ALONE = ec2.SubnetConfiguration(name="Private", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 SUBNETS = {
     NetworkMode.PUBLIC: [_PUBLIC],
-    NetworkMode.NAT_INSTANCE: [_PUBLIC, _BEHIND_NAT],
+    NetworkMode.NAT_INSTANCE: [_OF_INSTANCES, _BEHIND_NAT],
     NetworkMode.NAT_GATEWAYS: [_PUBLIC, _BEHIND_NAT],
     NetworkMode.PRIVATE: [_ALONE],
 }

@@ -77,6 +77,7 @@ class WakeApi(Construct):
             cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
             deploy_options=apigateway.StageOptions(
                 stage_name="prod",
+                tracing_enabled=True,
                 throttling_rate_limit=throttle_rate,
                 throttling_burst_limit=throttle_burst,
                 logging_level=apigateway.MethodLoggingLevel.ERROR,

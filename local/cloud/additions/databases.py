@@ -25,7 +25,8 @@ _KNOWN = {
     "EnableCloudwatchLogsExports", "EnableIAMDatabaseAuthentication", "EnablePerformanceInsights", "Engine",
     "EngineVersion", "KmsKeyId", "ManageMasterUserPassword", "MasterUserPassword", "MasterUserSecret",
     "MasterUsername",
-    "MaxAllocatedStorage", "MultiAZ", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod",
+    "MaxAllocatedStorage", "MonitoringInterval", "MonitoringRoleArn", "MultiAZ",
+    "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod",
     "PreferredBackupWindow", "PreferredMaintenanceWindow", "PubliclyAccessible", "SourceDBInstanceIdentifier",
     "StorageEncrypted", "StorageType", "Tags", "VPCSecurityGroups",
 }  # fmt: skip
