@@ -49,7 +49,7 @@ def demo(console: Console, folder: Path, runner: str) -> None:
     console.print("[green]✓[/green] Everything is stopped")
 
 
-def recovery_drill(console: Console, folder: Path) -> None:
+def recovery_drill(console: Console, folder: Path, _runner: str) -> None:
     """Break and restore everything on a fresh platform in `folder`, and leave nothing running."""
     RecoveryDrill(folder, console).run()
 

@@ -6,24 +6,40 @@ PostgreSQL's rows), raises StepFailed where they differ, and gives what was lost
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import snowflake.connector
 from rich.console import Console
 from rich.table import Table
 
+from local.cloud.additions.mail import INBOX
 from local.demo import Demo
 from local.platform import Platform
 from local.processes import StepFailed, last_lines
+from local.settings import ENVIRONMENTS, LocalEnvironment
 
+# What a second region's file says otherwise than the first one's; the names that it shares are left out.
+SECOND = {
+    "runner_user": "REPORTING_SERVICE_B",
+    "web_user": "REPORTING_SERVICE_B_WEB",
+    "api_integration": "SNOWGATE_LOCAL_B_API",
+    "external_access": "SNOWGATE_LOCAL_B_EGRESS",
+}
 MANY = 8
+_RECIPIENT = """PARSE_JSON('[{"channel": "email", "to": "reader@example.com"}]')"""
 
 
 @dataclass(frozen=True)
@@ -137,6 +153,57 @@ class Recovery:
         again = f"{late} files newer than the copy: those reports were made again" if late else "nothing"
         return Restored("stack destroyed", lost, "deployed again, files from the bucket's copy", seconds, again)
 
+    def second_region(self, second: Platform) -> Restored:
+        """All that runs in one region is gone while reports are made; another environment goes on with the queue."""
+        with self._connect() as connection:
+            cursor = connection.cursor(snowflake.connector.DictCursor)
+            mails = self._mails()
+            ids = self._request(cursor, MANY, RECIPIENTS=_RECIPIENT)
+            self._wait_for_work(cursor, ids)
+            start = time.monotonic()
+            self._end_the_first_region(cursor)
+            ended = _end_transactions(cursor)
+            second.bootstrap()  # the deployer's login goes over to the second environment's role
+            second.deploy()
+            rows = [self._ended(cursor, one, 120) for one in ids]
+            by_second = sum(place(row)[0] == second.outputs("ReportService")["BucketName"] for row in rows)
+            self._must(by_second > 0, "no report was made in the second region")
+            taken = sum(row["ATTEMPTS"] > 1 for row in rows)
+            self._must(taken > 0, "no dead worker's report was taken over")
+            for row in rows:
+                self._must_match(row)
+            completions = self._completions(cursor, ids)
+            self._must(completions == dict.fromkeys(ids, 1), f"reports were completed as often as {completions}")
+            deliveries = self._deliveries(cursor, ids)
+            seconds = time.monotonic() - start
+        self._must(len(deliveries) == MANY, f"{len(deliveries)} deliveries of {MANY} reports")
+        told = sum(status == "SENT" for status in deliveries)
+        unknown = sum(status == "UNCERTAIN" for status in deliveries)
+        self._must(told + unknown == MANY, f"deliveries ended as {sorted(set(deliveries))}")
+        arrived = self._mails() - mails
+        self._must(told <= arrived <= MANY, f"{arrived} e-mails arrived, the table says that {told} were sent")
+        lost = f"every worker of the first region, {MANY} reports waiting and in the making"
+        how = (
+            f"{ended} open transactions ended, second environment deployed on the same queue: {by_second} made there, "
+            f"{taken} of them taken from dead workers, {told} e-mails sent"
+        )
+        return Restored("second region", lost, how, seconds, f"{unknown} e-mails UNCERTAIN" if unknown else "nothing")
+
+    def way_back(self, second: Platform) -> Restored:
+        """A deploy of the first environment takes the wake-ups back; the second one's workers sleep."""
+        start = time.monotonic()
+        until = start + 60
+        while _workers(second):
+            self._must(time.monotonic() < until, "the second region's workers do not sleep after 60 s")
+            time.sleep(0.2)
+        self.platform.bootstrap()
+        self.platform.deploy()
+        row = self._report()
+        mine = self.platform.outputs("ReportService")["BucketName"]
+        self._must(place(row)[0] == mine, "the first region's worker did not make the report")
+        seconds = time.monotonic() - start
+        return Restored("way back", "nothing", "bootstrap SQL and deploy of the first environment", seconds)
+
     # --- what cases are made of
 
     def _connect(self) -> snowflake.connector.SnowflakeConnection:
@@ -211,6 +278,44 @@ class Recovery:
             self._ended(cursor, config_id, 120)
         return again
 
+    def _completions(self, cursor: Any, ids: list[int]) -> dict[int, int]:
+        """How often each of these reports was completed, as the audit log has it."""
+        asked = (
+            "SELECT CONFIG_ID, COUNT(*) AS N FROM REPORT_AUDIT_LOG WHERE TO_STATUS = 'COMPLETED' "
+            f"AND CONFIG_ID IN ({', '.join(map(str, ids))}) GROUP BY CONFIG_ID"  # noqa: S608
+        )
+        return {int(row["CONFIG_ID"]): int(row["N"]) for row in cursor.execute(asked).fetchall()}
+
+    def _mails(self) -> int:
+        """How many e-mails SES has accepted."""
+        trust = ssl.create_default_context(cafile=str(self.platform.certificate_bundle))
+        with urllib.request.urlopen(f"{self.platform.aws_endpoint}{INBOX}", timeout=30, context=trust) as answer:
+            return sum(len(messages) for messages in json.load(answer)["messages"].values())
+
+    def _deliveries(self, cursor: Any, ids: list[int]) -> list[str]:
+        """How each delivery of these reports ended, once none is under way."""
+        asked = f"SELECT STATUS FROM REPORT_DELIVERY WHERE CONFIG_ID IN ({', '.join(map(str, ids))})"  # noqa: S608
+        until = time.monotonic() + 120
+        while True:
+            found = [row["STATUS"] for row in cursor.execute(asked).fetchall()]
+            if not {"PENDING", "SENDING"} & set(found):
+                return found
+            self._must(time.monotonic() < until, "a delivery is still under way after 120 s")
+            time.sleep(0.2)
+
+    def _end_the_first_region(self, cursor: Any) -> None:
+        """Wake-ups reach nobody there, no worker is wanted, and those that run die without a word."""
+        cursor.execute(f"CALL {self.platform.environment.database}.REPORTING.STOP_ALL_TASKS()")
+        ecs, outputs = self.platform.client("ecs"), self.platform.outputs("ReportService")
+        until = time.monotonic() + 30
+        while running := _workers(self.platform):
+            self._must(time.monotonic() < until, "workers of the first region still start after 30 s")
+            for pid in running:
+                with suppress(psutil.NoSuchProcess):
+                    psutil.Process(pid).kill()
+            ecs.update_service(cluster=outputs["ClusterName"], service=outputs["WorkerServiceName"], desiredCount=0)
+            time.sleep(0.2)
+
     def _ingest(self, run_id: str) -> None:
         command = [sys.executable, "-m", "stacks.run_job", self.platform.environment.name, "weather-warehouse"]
         environment = self.platform.tools_environment()
@@ -240,9 +345,12 @@ class RecoveryDrill:
 
     def run(self) -> None:
         """Raises StepFailed at the first case that does not hold."""
-        platform = Platform(self.folder)
+        environments = self.folder / "environments"
+        platform = Platform(self.folder, environments=environments)
         platform.stop()
         platform.erase()
+        _write_environments(platform, environments)
+        second = dataclasses.replace(platform, environment=LocalEnvironment.read("second", environments))
         recovery = Recovery(platform)
         held: list[Restored] = []
         try:
@@ -254,6 +362,8 @@ class RecoveryDrill:
                 ("Drop the queue's table", recovery.dropped_table),
                 ("Lose the weather database", lambda: recovery.lost_weather("drill")),
                 ("Destroy the service's stack with its bucket", recovery.destroyed_service),
+                ("Lose the first region", lambda: recovery.second_region(second)),
+                ("Go back", lambda: recovery.way_back(second)),
             )
             for title, case in cases:
                 with demo.step(title):
@@ -263,10 +373,35 @@ class RecoveryDrill:
             platform.stop()
 
 
+def _end_transactions(cursor: Any) -> int:
+    """A dead worker's open transaction holds its locks, and workers end only those of their own user; how many."""
+    found = cursor.execute("SHOW TRANSACTIONS IN ACCOUNT").fetchall()
+    for row in found:
+        cursor.execute("SELECT SYSTEM$ABORT_TRANSACTION(%s)", (int(row["id"]),))
+    return len(found)
+
+
+def _workers(platform: Platform) -> list[int]:
+    """The processes of an environment's worker tasks."""
+    group = f"service:{platform.outputs('ReportService')['WorkerServiceName']}"
+    return [task["pid"] for task in platform.tasks() if task["group"] == group]
+
+
 def place(row: dict[str, Any]) -> tuple[str, str]:
     """Bucket and key of a report's file."""
     bucket, _, key = str(row["S3_LOCATION"]).removeprefix("s3://").partition("/")
     return bucket, key
+
+
+def _write_environments(platform: Platform, folder: Path) -> None:
+    """The local environment, and a second one of the report service alone with the names of its own."""
+    platform.connection  # noqa: B018 - its file marks the folder as a platform's
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (ENVIRONMENTS / "local.toml").read_text()
+    (folder / "local.toml").write_text(text)
+    lines = text[: text.index("[weather_warehouse]")].splitlines()
+    names = [f'{key} = "{SECOND[key]}"' if (key := line.partition(" = ")[0]) in SECOND else line for line in lines]
+    (folder / "second.toml").write_text("\n".join([*names, ""]))
 
 
 def _table(held: list[Restored]) -> Table:

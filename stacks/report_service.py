@@ -12,7 +12,6 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from snowgate import DownloadLinks, ReportBucket, ScaleToZeroWorker, ServiceMonitoring, WebApi, WebService
-from snowgate.alarm_actions import send_alarms
 from stacks.alarms import RUNBOOK
 from stacks.environment import Environment, LinksTable, NotifyTable, WebTable
 from stacks.image import ImageStack
@@ -52,8 +51,6 @@ class ReportServiceStack(cdk.Stack):
         self.web_host: str | None = None
         self.web: WebService | None = self._web(environment.web) if environment.web else None
         self._watch(topic)
-        if copies:
-            self._watch_copies(topic)
 
         cdk.CfnOutput(self, "BucketName", value=self.bucket.bucket.bucket_name)
         cdk.CfnOutput(self, "ClusterName", value=self.worker.cluster.cluster_name)
@@ -73,17 +70,18 @@ class ReportServiceStack(cdk.Stack):
         if self.web:
             monitoring.watch_web(self.web)
         monitoring.watch_bucket(self.bucket.bucket)
+        if self.bucket.copy:
+            monitoring.add_alarms([self._copies_alarm()])
 
-    def _watch_copies(self, topic: sns.ITopic) -> None:
-        alarm = self.bucket.metric_failed_copies().create_alarm(
+    def _copies_alarm(self) -> cloudwatch.Alarm:
+        return self.bucket.metric_failed_copies().create_alarm(
             self,
             "CopiesFailed",
             threshold=1,
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description="Reports could not be copied into the second region.",
+            alarm_description="Reports could not be copied into the second region",
         )
-        send_alarms([alarm], topic)
 
     def _links(self, table: LinksTable) -> DownloadLinks:
         environment = self._environment
