@@ -27,6 +27,7 @@ ASSUMED = (
     f"logs an hour of a network interface, {assumed.INSIGHTS_KB:g} kB a minute of a task with Container Insights.",
     f"A task that always runs sends and fetches {assumed.NAT_MB:g} MB an hour through a NAT gateway or endpoints.",
     "KMS keys are priced as from their third year on: a dollar and two for rotated versions; the first year costs one.",
+    "Copies in a second region are priced as in the environment's own, without the transfer between the two.",
     "A month has 730 hours. Allowances that never expire are not taken off, and what new accounts get is not counted.",
 )
 LEFT_OUT = (

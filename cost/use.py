@@ -101,6 +101,8 @@ def at_load(load: LoadTable) -> dict[str, Use]:
     )
     return {
         "ReportService": reports,
+        # Where a second region has them; S3 writes each file there once more.
+        "Copies": Use(files=load.reports, kept_gb=load.reports * load.report_megabytes / GB * load.months_kept),
         "Trigger": Use(wakes=wakes),
         "Rival": reports,
         "WeatherWarehouse": Use(
