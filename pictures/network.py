@@ -65,12 +65,24 @@ def picture(name: str, templates: Templates, arrows: Arrows) -> Picture:
 def _tiers(templates: Templates) -> dict[Resource, str]:
     """Each subnet's group: all public ones are one, so are all others."""
     subnets = templates.all("AWS::EC2::Subnet")
-    public = [one for one in subnets if one.properties["MapPublicIpOnLaunch"]]
+    public = [one for one in subnets if _is_public(one, templates)]
     found = {}
     for kind, ours in (("public", public), ("private", [one for one in subnets if one not in public])):
         ranges = ", ".join(one.properties["CidrBlock"] for one in ours)
         found.update({one: f"{len(ours)} {kind} subnets: {ranges}" for one in ours})
     return found
+
+
+def _is_public(subnet: Resource, templates: Templates) -> bool:
+    """Whether a route leads to an internet gateway, as "Subnet basics" (Amazon VPC) has it; addresses say nothing."""
+    tables = {
+        table
+        for one in templates.all("AWS::EC2::SubnetRouteTableAssociation")
+        if subnet in templates.references(one.properties["SubnetId"], one.stack)
+        for table in templates.references(one.properties["RouteTableId"], one.stack)
+    }
+    routes = [one for one in templates.all("AWS::EC2::Route") if "GatewayId" in one.properties]
+    return any(tables.intersection(templates.references(one.properties["RouteTableId"], one.stack)) for one in routes)
 
 
 def _users(group: Resource, templates: Templates, arrows: Arrows) -> list[Resource]:

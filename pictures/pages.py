@@ -66,9 +66,8 @@ def system_picture(system: System, templates: Templates, arrows: Arrows) -> Pict
 
 def stacks_picture(templates: Templates) -> Picture:
     """The stacks of an environment, each with how many resources it has, and which one needs which."""
-    nodes = [
-        Node(name, name, [f"{len(templates.all(stack=name))} resources"], "deploy") for name in templates.dependencies
-    ]
+    counts = {name: len(templates.all(stack=name)) for name in templates.dependencies}
+    nodes = [Node(name, name, [f"{n} resource{'s' * (n != 1)}"], "deploy") for name, n in counts.items()]
     arrows = [(name, needed, "") for name, others in templates.dependencies.items() for needed in others]
     return Picture("stacks", "The stacks of an environment, and which one needs which", {"": nodes}, arrows)
 

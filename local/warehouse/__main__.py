@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 import uvicorn
+from fakesnow.transforms import stage
 
 from local.warehouse import access, containers, egress, sample, user_functions
 from local.warehouse.account import Account
@@ -45,6 +46,7 @@ def _open(folder: Path) -> Account:
 def main() -> None:
     """Open the account, start the tasks' clock, serve until SIGTERM."""
     arguments = _arguments()
+    Path(stage.LOCAL_BUCKET_PATH).rmdir()  # made by its import, and never used: stages are refused
     logging.basicConfig(level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     account = _open(arguments.data)
     if arguments.sample is not None:

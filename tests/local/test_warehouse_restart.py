@@ -60,6 +60,15 @@ def test_committed_rows_outlive_a_crash(tmp_path: Path) -> None:
         assert second.rows("SELECT NAME FROM D.PUBLIC.S") == [("kept",)]
 
 
+def test_a_killed_one_leaves_nothing_in_the_machines_folder_for_temporary_files(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with warehouse(tmp_path, task_interval=60, environment={"TMPDIR": str(temporary)}) as running:
+        running.rows("CREATE DATABASE D")
+        running.kill()
+    assert list(temporary.iterdir()) == []
+
+
 def test_a_dropped_database_can_be_made_again(tmp_path: Path) -> None:
     with warehouse(tmp_path, task_interval=60) as running:
         for sql in ("CREATE DATABASE D", "CREATE TABLE D.PUBLIC.T (N NUMBER)", "DROP DATABASE D", "CREATE DATABASE D"):

@@ -88,3 +88,9 @@ def test_the_pictures_name_what_a_reader_looks_for(pictures: dict[str, str]) -> 
     assert wanted <= said(pictures["report-service.svg"])
     assert "Web API" not in said(pictures["report-service-dev.svg"]), "dev has no web role"
     assert "NAT gateways" not in said(pictures["network-dev.svg"])
+
+
+def test_a_subnet_is_public_by_its_route_and_not_by_the_addresses_it_gives(pictures: dict[str, str]) -> None:
+    assert "2 public subnets: 10.21.0.0/17, 10.21.128.0/17" in said(pictures["network-dev.svg"])
+    assert "2 public subnets: 10.20.0.0/18, 10.20.64.0/18" in said(pictures["network.svg"])
+    assert "2 private subnets: 10.20.128.0/18, 10.20.192.0/18" in said(pictures["network.svg"])
