@@ -32,6 +32,10 @@ test: setup lint ## all checks and all tests
 soak: setup ## the long form of the tests that kill, break and fuzz: hours
 	SNOWGATE_SOAK=1 $(BIN)/pytest -q -m soak --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
+.PHONY: recovery-drill
+recovery-drill: setup ## break and restore files, a table, a database, a stack and a region on the local platform; prints a table
+	@$(BIN)/python -m local recovery-drill
+
 lint: setup ## ruff, types, SQL, workflows, Dockerfiles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""The CDK app: one Stage for each file in environments/."""
+"""The CDK app: one Stage for each file in environments/, or in the folder that the context key of that name gives."""
 
 import gc
 
@@ -21,7 +21,8 @@ from stacks.stage import add_stages
 def main() -> None:
     """Synthesise all environments, and say what each costs."""
     app = cdk.App()
-    environments = read_environments(Path(__file__).parent / "environments")
+    folder = app.node.try_get_context("environments") or Path(__file__).parent / "environments"
+    environments = read_environments(Path(folder))
     add_stages(app, environments)
     for line in summaries(environments, Path(app.synth().directory)):
         print(line, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`python -m local demo | up | down | with COMMAND`: what `make demo`, `make up` and `make down` call, and more."""
+"""`python -m local demo | up | down | recovery-drill | with COMMAND`: what the targets of make call, and more."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rich.markup import escape
 from local.demo import Demo
 from local.platform import Platform, require_catalogue, require_set_up
 from local.processes import ROOT, StepFailed
+from local.recovery import RecoveryDrill
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -46,6 +47,11 @@ def demo(console: Console, folder: Path, runner: str) -> None:
         with uninterrupted(), console.status("Stop everything"):
             platform.stop()
     console.print("[green]✓[/green] Everything is stopped")
+
+
+def recovery_drill(console: Console, folder: Path, _runner: str) -> None:
+    """Break and restore everything on a fresh platform in `folder`, and leave nothing running."""
+    RecoveryDrill(folder, console).run()
 
 
 def up(console: Console, folder: Path, runner: str) -> None:
@@ -160,7 +166,12 @@ def _cut(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def main() -> int:
     """Run one verb; exit code 0 only if all of it succeeded."""
-    verbs = {"demo": (demo, "demo-platform"), "up": (up, "local"), "down": (down, "local")}
+    verbs = {
+        "demo": (demo, "demo-platform"),
+        "recovery-drill": (recovery_drill, "drill-platform"),
+        "up": (up, "local"),
+        "down": (down, "local"),
+    }
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("verb", choices=[*verbs, "with"])
     parser.add_argument("--folder", type=Path, help="the platform's folder; default build/local, the demo's its own")

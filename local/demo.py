@@ -60,14 +60,14 @@ class Demo:
         """Do all steps in order. Raises StepFailed naming the step, the reason and its log."""
         started = time.monotonic()
         self.deploy()
-        with self._step("Wait until the new worker has gone to sleep"):
+        with self.step("Wait until the new worker has gone to sleep"):
             self.wait_for_sleep(60)
-        with self._step("Make the reports", spinner=False), self.platform.connect() as connection:
+        with self.step("Make the reports", spinner=False), self.platform.connect() as connection:
             rows = self._request(connection)
-        with self._step("Fetch the files and compare them with their rows"):
+        with self.step("Fetch the files and compare them with their rows"):
             files = self._fetch(rows)
         self._show(rows, files)
-        with self._step("Wait until the worker is back at 0 tasks"):
+        with self.step("Wait until the worker is back at 0 tasks"):
             self.wait_for_sleep(60)
         self.console.print(f"\nAll of it took {time.monotonic() - started:.0f} s. The files are in {FILES}/")
 
@@ -87,11 +87,11 @@ class Demo:
             ),
         )
         for title, step in steps:
-            with self._step(title):
+            with self.step(title):
                 step()
 
     @contextmanager
-    def _step(self, title: str, *, spinner: bool = True) -> Iterator[None]:
+    def step(self, title: str, *, spinner: bool = True) -> Iterator[None]:
         """Show a step and its seconds. Whatever goes wrong inside becomes a StepFailed that names it."""
         start = time.monotonic()
         with self.console.status(title) if spinner else nullcontext():

@@ -28,7 +28,7 @@ from local import container_engine, postgres, sample_data
 from local.cloud import certificates
 from local.cloud.accounts import OPERATOR
 from local.processes import ROOT, Server, StepFailed, free_port, run
-from local.settings import LocalEnvironment
+from local.settings import ENVIRONMENTS, LocalEnvironment
 from local.task_containers import TaskContainers
 from report_service.catalogue import CatalogueError, load_catalogue
 
@@ -44,13 +44,15 @@ class Platform:
     """One local platform in a folder of its own; several can run side by side.
 
     Arguments: `folder` holds data, logs and process files; `fixed_ports` are (AWS, Snowflake, PostgreSQL), free
-    ones when None; `runner` says whether ECS tasks are a "process" or a "container" each.
+    ones when None; `runner` says whether ECS tasks are a "process" or a "container" each; `environments` is the folder
+    with the file of `environment`.
     """
 
     folder: Path
     fixed_ports: tuple[int, int, int] | None = None
     runner: str = "process"
     environment: LocalEnvironment = field(default_factory=LocalEnvironment.read)
+    environments: Path = ENVIRONMENTS
 
     # --- where things are
 
@@ -304,12 +306,13 @@ class Platform:
         command: list[str | Path] = ["cdk", "bootstrap", target, "--app", self.assembly]
         run("cdk bootstrap", command, environment, self._log("bootstrap"), 120)
         file = self.folder / "snowflake-bootstrap.sql"
+        described = self.environments / f"{self.environment.name}.toml"
         by_key = self.environment.login == "key_pair"
         make_login = ("--make-login", "--account", SNOWFLAKE_ACCOUNT) if by_key else ()
         run(
             "snowflake bootstrap",
             [
-                *(sys.executable, "-m", "stacks.snowflake_bootstrap", self.environment.name),
+                *(sys.executable, "-m", "stacks.snowflake_bootstrap", described),
                 *(*make_login, "--output", file),
             ],
             environment,
@@ -328,32 +331,35 @@ class Platform:
         """`cdk synth` of all environments, with no account; `make synth` and a test validate them as well."""
         run(
             "cdk synth",
-            ["cdk", "synth", "--quiet", "--no-validation", "--output", self.assembly],
+            [
+                *("cdk", "synth", "--quiet", "--no-validation", "--output", self.assembly),
+                *("--context", f"environments={self.environments}"),
+            ],
             self.bare_environment(),
             self._log("synth"),
             180,
         )
 
-    def deploy(self) -> None:
+    def deploy(self, *options: str) -> None:
         """`cdk deploy` of the stacks that synth wrote; as `make deploy`, it looks at Snowflake each time."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         recheck = [f"{self.environment.name}-{stack}:Recheck={now}" for stack in ("Secrets", "Snowflake")]
-        options = [word for parameter in recheck for word in ("--parameters", parameter)]
-        self._cdk("deploy", "--require-approval", "never", "--concurrency", "4", *options)
+        parameters = [word for parameter in recheck for word in ("--parameters", parameter)]
+        self._cdk("deploy", "*", "--require-approval", "never", "--concurrency", "4", *parameters, *options)
 
-    def destroy(self) -> None:
-        """`cdk destroy` of the environment's stacks."""
-        self._cdk("destroy", "--force")
+    def destroy(self, stack: str = "*") -> None:
+        """`cdk destroy` of the environment's stacks, or of one of them alone."""
+        self._cdk("destroy", stack, "--force", *(() if stack == "*" else ("--exclusively",)))
 
     @property
     def assembly(self) -> Path:
         """The cloud assembly that this platform deploys."""
         return self.folder / "cdk.out"
 
-    def _cdk(self, verb: str, *options: str) -> None:
+    def _cdk(self, verb: str, stack: str, *options: str) -> None:
         run(
             f"cdk {verb}",
-            ["cdk", verb, f"{self.environment.name}/*", "--app", self.assembly, "--progress", "events", *options],
+            ["cdk", verb, f"{self.environment.name}/{stack}", "--app", self.assembly, "--progress", "events", *options],
             self.operator_environment(),
             self._log(verb),
             300,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 from local.processes import ROOT
+
+ENVIRONMENTS = ROOT / "environments"
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,9 @@ class LocalEnvironment:
     sender: str | None
 
     @classmethod
-    def read(cls, name: str = "local") -> LocalEnvironment:
-        """Read environments/<name>.toml; the CDK application checks it, this only picks from it."""
-        with (ROOT / "environments" / f"{name}.toml").open("rb") as file:
+    def read(cls, name: str = "local", folder: Path = ENVIRONMENTS) -> LocalEnvironment:
+        """Read <folder>/<name>.toml; the CDK application checks it, this only picks from it."""
+        with (folder / f"{name}.toml").open("rb") as file:
             values = tomllib.load(file)
         snowflake = values["snowflake"]
         return cls(

@@ -226,6 +226,33 @@ class NotifyTable(Table):
     )
 
 
+class BackupTable(Table):
+    """What is copied into a second region; without this table nothing is."""
+
+    region: str = Field(
+        pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
+        description='another AWS region, as in "eu-central-1"',
+    )
+    database_key_arn: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$",
+        description="the ARN of a KMS key in that region, with which databases' backups are copied; left out, none are",
+    )
+
+    @field_validator("region")
+    @classmethod
+    def _is_another(cls, value: str, info: ValidationInfo) -> str:
+        if value == (info.context or {}).get("region"):
+            raise ValueError("this is the environment's own")
+        return value
+
+    @model_validator(mode="after")
+    def _has_its_key_at_hand(self) -> BackupTable:
+        if self.database_key_arn and self.database_key_arn.split(":")[3] != self.region:
+            refuse(self, [Fault("database_key_arn", f"the copies' region is {self.region}")])
+        return self
+
+
 class LinksTable(Table):
     """Links by which recipients download what is too large to attach; without this table there are none."""
 
@@ -258,6 +285,7 @@ class Environment(Table):
     mail: MailTable | None = None
     notify: NotifyTable = NotifyTable()
     links: LinksTable | None = None
+    backup: BackupTable | None = None
     alarms: AlarmsTable = AlarmsTable()
     weather_warehouse: WeatherWarehouseTable | None = None
     conflict_updater: ConflictUpdaterTable | None = None

@@ -72,6 +72,7 @@ class DatabaseTable(Table):
     storage_gib: int = Field(default=20, ge=20, le=65_536, description="20 to 65536 GiB")
     multi_az: bool = Field(default=False, description="true or false")
     replica: bool = Field(default=False, description="true (a read replica beside it) or false")
+    backup_days: int = Field(default=7, ge=1, le=35, description="1 to 35 days")
     ssl_mode: SslMode = "require"
 
 

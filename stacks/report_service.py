@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -31,14 +32,20 @@ class ReportServiceStack(cdk.Stack):
         secrets: SecretsStack,
         image: ImageStack,
         topic: sns.ITopic,
+        copies: ReportBucket | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, termination_protection=environment.removal == "retain")
         self._environment, self._vpc, self._secrets = environment, vpc, secrets
         self._image = image.image.container_image
         # The image is pushed with its stack, and nothing but this line says so.
         self.add_stack_dependency(image)
 
-        self.bucket = ReportBucket(self, "Reports", removal_policy=removal_policy(environment))
+        self.bucket = ReportBucket(
+            self,
+            "Reports",
+            copy_to=copies.bucket if copies else None,
+            removal_policy=removal_policy(environment),
+        )
         self.links: DownloadLinks | None = self._links(environment.links) if environment.links else None
         self.worker = self._worker()
         self.web_host: str | None = None
@@ -63,6 +70,18 @@ class ReportServiceStack(cdk.Stack):
         if self.web:
             monitoring.watch_web(self.web)
         monitoring.watch_bucket(self.bucket.bucket)
+        if self.bucket.copy:
+            monitoring.add_alarms([self._copies_alarm()])
+
+    def _copies_alarm(self) -> cloudwatch.Alarm:
+        return self.bucket.metric_failed_copies().create_alarm(
+            self,
+            "CopiesFailed",
+            threshold=1,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description="Reports could not be copied into the second region",
+        )
 
     def _links(self, table: LinksTable) -> DownloadLinks:
         environment = self._environment

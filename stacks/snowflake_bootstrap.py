@@ -107,11 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from stacks.environment import read_environment
     from stacks.environment_errors import EnvironmentFileError
     from stacks.example_names import warning, with_warning
+    from stacks.snowflake_side import environment_file
 
     try:
-        environment = read_environment(ROOT / "environments" / f"{options.environment}.toml")
+        environment = read_environment(environment_file(options.environment))
         public_key = _public_key(environment, options)
-        output = options.output or ROOT / "build" / f"snowflake-bootstrap-{options.environment}.sql"
+        output = options.output or ROOT / "build" / f"snowflake-bootstrap-{environment.name}.sql"
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(with_warning(environment, render(environment, public_key)))
     except (BootstrapError, EnvironmentFileError, OSError) as error:
@@ -187,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m stacks.snowflake_bootstrap", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("environment", help="name of a file in environments/, without .toml")
+    parser.add_argument("environment", help="name of a file in environments/, without .toml, or a path to one")
     key = parser.add_mutually_exclusive_group()
     key.add_argument(
         "--public-key", type=Path, metavar="FILE", help="PEM file of the deployer's key, public or private"

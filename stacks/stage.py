@@ -10,6 +10,7 @@ from constructs import Construct
 
 from stacks.alarms import AlarmsStack
 from stacks.conflict_updater import ConflictUpdaterStack
+from stacks.copies import CopiesStack
 from stacks.environment import Environment
 from stacks.image import ImageStack
 from stacks.matillion_agent import MatillionAgentStack
@@ -51,6 +52,11 @@ class SnowgateStage(cdk.Stage):
         alarms = AlarmsStack(self, "Alarms", environment=environment)
         secrets = SecretsStack(self, "Secrets", environment=environment)
         image = ImageStack(self, "Image", environment=environment)
+        copies = (
+            CopiesStack(self, "Copies", environment=environment, table=environment.backup)
+            if environment.backup
+            else None
+        )
         service = ReportServiceStack(
             self,
             "ReportService",
@@ -59,7 +65,10 @@ class SnowgateStage(cdk.Stage):
             secrets=secrets,
             image=image,
             topic=alarms.topic,
+            copies=copies.reports if copies else None,
         )
+        if copies:
+            service.add_stack_dependency(copies)  # it names the bucket, and S3 wants it to be there
         trigger = TriggerStack(self, "Trigger", environment=environment, waker=service.worker.waker)
         SnowflakeStack(
             self,

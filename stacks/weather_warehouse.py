@@ -46,7 +46,7 @@ class WeatherWarehouseStack(cdk.Stack):
         vpc: ec2.IVpc,
         topic: sns.ITopic,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, termination_protection=environment.removal == "retain")
         self._environment, self._table, self._vpc = environment, table, vpc
         self._image = ServiceImage(
             self,
@@ -91,7 +91,8 @@ class WeatherWarehouseStack(cdk.Stack):
 
     def _database(self) -> PostgresDatabase:
         table = self._table.database
-        kept = self._environment.removal == "retain"
+        kept, backup = self._environment.removal == "retain", self._environment.backup
+        copied = backup is not None and backup.database_key_arn is not None
         return PostgresDatabase(
             self,
             "Database",
@@ -100,6 +101,9 @@ class WeatherWarehouseStack(cdk.Stack):
             username="weather_user",
             instance_type=ec2.InstanceType(table.instance_class.removeprefix("db.")),
             storage_gib=table.storage_gib,
+            backup_days=table.backup_days,
+            copy_backups_to=backup.region if backup and copied else None,
+            copy_key=backup.database_key_arn if backup else None,
             multi_az=table.multi_az,
             replica=table.replica,
             deletion_protection=kept,

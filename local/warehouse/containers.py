@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from local.warehouse import access, fakesnow_repairs
+from local.warehouse import access, dropped_tables, fakesnow_repairs
 from local.warehouse.errors import compilation_error, exists, missing, unsupported
 from local.warehouse.names import dotted, full_name, quoted
 from local.warehouse.results import Result, status
@@ -118,7 +118,7 @@ def open_all(account: Account) -> None:
             account.catalog.drop(kind, dotted(name))
 
 
-_HELD = ("TABLE", "VIEW", "SEQUENCE")
+_HELD = ("TABLE", "VIEW", "SEQUENCE", dropped_tables.KIND)
 _LISTS = {
     "TABLE": "SELECT database_name, schema_name, table_name FROM duckdb_tables() WHERE NOT internal",
     "VIEW": "SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal",

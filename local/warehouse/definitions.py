@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from local.warehouse import access, column_changes, dialect, duck, result_types, streams, table_ddl
+from local.warehouse import access, column_changes, dialect, dropped_tables, duck, result_types, streams, table_ddl
 from local.warehouse.catalog import Record
 from local.warehouse.errors import exists, invalid_property, missing, unsupported
 from local.warehouse.names import dotted
@@ -56,8 +56,11 @@ class Definitions:
         if isinstance(tree, exp.TruncateTable):
             return self._truncate(session, tree, names)
         with session.definition([dotted(target)]):
-            duck.run(session, tree)
-        self._forget(session, kind, target)
+            if kind == "TABLE":
+                dropped_tables.keep(self.account, session, record)
+            else:
+                duck.run(session, tree)
+        self._forget(session, kind, target, keep_sequence=kind == "TABLE")
         return status(f"{target[-1]} successfully dropped.")
 
     def _truncate(self, session: Session, tree: exp.Expr, names: dialect.Names) -> Result:
@@ -68,11 +71,13 @@ class Definitions:
             transaction.changes.append(Change(names.sql, None, session.clock, None))
         return status(_DONE)
 
-    def _forget(self, session: Session, kind: str, target: Name, *, keep_grants: bool = False) -> None:
+    def _forget(
+        self, session: Session, kind: str, target: Name, *, keep_grants: bool = False, keep_sequence: bool = False
+    ) -> None:
         record = self.account.catalog.drop(kind, dotted(target))
         if not keep_grants:
             access.forget_grants(self.account, kind, dotted(target))
-        if record and record.get("sequence"):
+        if record and record.get("sequence") and not keep_sequence:
             session.duck.execute(f"DROP SEQUENCE IF EXISTS {record['sequence']}")
         if kind == "TABLE":
             streams.table_gone(session, target)

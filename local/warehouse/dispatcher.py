@@ -9,6 +9,7 @@ from local.warehouse import (
     access,
     containers,
     describe,
+    dropped_tables,
     grammar,
     grants,
     guard,
@@ -36,6 +37,7 @@ from local.warehouse.statements import (
     ShowGrants,
     Statement,
     Transaction,
+    Undrop,
     Use,
 )
 from local.warehouse.tables import Tables
@@ -142,6 +144,7 @@ _HANDLERS: dict[type[Statement], Handler] = {
     Create: objects.create,
     Alter: objects.alter,
     Drop: objects.drop,
+    Undrop: dropped_tables.undrop,
     Describe: describe.describe,
     Show: show.show,
     ShowGrants: show_grants.show,

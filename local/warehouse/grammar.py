@@ -18,6 +18,7 @@ from local.warehouse.statements import (
     Show,
     Statement,
     Transaction,
+    Undrop,
     Use,
 )
 
@@ -149,6 +150,13 @@ def _drop(reader: Reader) -> Statement | None:
     return Drop(reader.sql, kind, name, here, types)
 
 
+def _undrop(reader: Reader) -> Statement | None:
+    reader.next()
+    if not reader.words("TABLE"):
+        raise unsupported("UNDROP " + reader.peek().value)
+    return Undrop(reader.sql, reader.name())
+
+
 def _describe(reader: Reader) -> Statement | None:
     reader.next()
     kind = "INTEGRATION" if reader.words("INTEGRATION") else _kind(reader)
@@ -256,6 +264,7 @@ _VERBS = {
     "CREATE": _create,
     "ALTER": _alter,
     "DROP": _drop,
+    "UNDROP": _undrop,
     "DESC": _describe,
     "DESCRIBE": _describe,
     "SHOW": _show,

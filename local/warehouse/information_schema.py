@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from local.warehouse import guard
+from local.warehouse import dropped_tables, guard
 from local.warehouse.catalog import Record
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ VIEWS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def narrow(account: Account, session: Session, tree: exp.Expr) -> None:
-    """Put `(SELECT * FROM view WHERE …)` in place of these views, unless the session sees everything."""
+    """Put `(SELECT * FROM view WHERE …)` in place of these views, unless the session sees everything there is."""
     tables = [table for table in tree.find_all(exp.Table) if table.db.upper() == NAME and table.name.upper() in VIEWS]
-    if not tables or account.authority.manages_grants(account.authority.of(session)):
+    sees_all = account.authority.manages_grants(account.authority.of(session))
+    if not tables or (sees_all and not account.catalog.all(dropped_tables.KIND)):
         return
     for table in tables:
         view = table.name.upper()

@@ -67,6 +67,13 @@ class Drop(Statement):
 
 
 @dataclass(frozen=True)
+class Undrop(Statement):
+    """UNDROP TABLE."""
+
+    name: Name
+
+
+@dataclass(frozen=True)
 class Describe(Statement):
     """DESC of what is not a table or a view."""
 

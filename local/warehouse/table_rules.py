@@ -25,7 +25,7 @@ _VERBS = (
     "SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "DROP", "ALTER", "DESC", "DESCRIBE",
 )  # fmt: skip
 _ABSENT = (
-    "COPY", "PUT", "GET", "LIST", "LS", "REMOVE", "RM", "EXPLAIN", "UNDROP", "SET", "UNSET", "SHOW", "DECLARE", "LET",
+    "COPY", "PUT", "GET", "LIST", "LS", "REMOVE", "RM", "EXPLAIN", "SET", "UNSET", "SHOW", "DECLARE", "LET",
     "EXECUTE",
 )  # fmt: skip
 _REFUSED: dict[type[exp.Expr], str] = {

@@ -20,7 +20,8 @@ COLUMNS = ["id", "user", "session", "name", "started_on", "state", "scope"]
 
 def rows(account: Account, session: Session, statement: Show) -> list[list[Any]]:
     """A row for each open transaction."""
-    if statement.scope or statement.like:
+    of_all = statement.scope is not None and statement.scope[0] == "ACCOUNT" and session.role == "ACCOUNTADMIN"
+    if (statement.scope and not of_all) or statement.like:
         raise unsupported(statement.sql)
     return [
         [
@@ -33,7 +34,9 @@ def rows(account: Account, session: Session, statement: Show) -> list[list[Any]]
             0,
         ]
         for other in list(account.sessions.values())
-        if other.user == session.user and (transaction := other.transaction) is not None and not transaction.own
+        if (of_all or other.user == session.user)
+        and (transaction := other.transaction) is not None
+        and not transaction.own
     ]
 
 

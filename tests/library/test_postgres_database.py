@@ -108,6 +108,8 @@ def test_settings_change_type_version_size_windows_and_protection(
         max_storage_gib=500,
         encryption_key=kms.Key(stack, "Key", enable_key_rotation=True),
         backup_days=14,
+        copy_backups_to="eu-central-1",
+        copy_key="arn:aws:kms:eu-central-1:111122223333:key/1",
         backup_window="01:00-02:00",
         maintenance_window="Mon:02:30-Mon:03:30",
         multi_az=True,
@@ -118,6 +120,9 @@ def test_settings_change_type_version_size_windows_and_protection(
     instance = instances(made)["Instance"]
     key = stack.resolve(stack.node.find_child("Key").key_arn)  # type: ignore[attr-defined]
     expected = {
+        "AutomaticBackupReplicationKmsKeyId": "arn:aws:kms:eu-central-1:111122223333:key/1",
+        "AutomaticBackupReplicationRegion": "eu-central-1",
+        "AutomaticBackupReplicationRetentionPeriod": 14,
         "BackupRetentionPeriod": 14,
         "DBInstanceClass": "db.m7i.large",
         "DeletionProtection": False,
@@ -296,6 +301,7 @@ def test_every_alarm_watches_this_instance_and_tells_the_topic(
         ({"max_storage_gib": 21}, "max_storage_gib is 21; allowed is 22 to 65536, nearest is 22"),
         ({"backup_days": 0}, "backup_days is 0; allowed is 1 to 35, nearest is 1"),
         ({"backup_days": 36}, "backup_days is 36; allowed is 1 to 35, nearest is 35"),
+        ({"copy_backups_to": "eu-central-1"}, "copy_backups_to is 'eu-central-1' and copy_key None; give both"),
         ({"username": "7up"}, "username is '7up'; allowed is a letter"),
         ({"database": "weather-db"}, "database is 'weather-db'; allowed is a letter"),
         ({"database": "d" * 64}, "up to 62 more"),

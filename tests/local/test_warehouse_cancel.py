@@ -1,4 +1,4 @@
-"""What one session ends of another one of the same user: its query, and its transaction."""
+"""What one session ends of another one: its query, and its transaction; an administrator anybody's."""
 
 from __future__ import annotations
 
@@ -58,3 +58,20 @@ def test_a_transaction_that_its_session_left_open_is_seen_and_ended(account: War
     assert run("SELECT N FROM LEFT_OPEN") == [(2,)]
     with pytest.raises(snowflake.connector.ProgrammingError, match=str(number)):
         run(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
+
+
+def test_an_administrator_alone_sees_and_ends_the_transactions_of_all_users(account: Warehouse, run: Run) -> None:
+    run("CREATE OR REPLACE USER LEAVER PASSWORD = 'of-a-test'")
+    with account.connect(user="LEAVER", password="of-a-test") as gone, gone.cursor() as cursor:
+        cursor.execute("BEGIN")
+        assert run("SHOW TRANSACTIONS") == []
+        ((number, user, session, *_),) = run("SHOW TRANSACTIONS IN ACCOUNT")
+        assert (user, session) == ("LEAVER", str(gone.session_id))
+        run("USE ROLE PUBLIC")
+        with pytest.raises(ProgrammingError, match="SHOW TRANSACTIONS IN ACCOUNT"):
+            run("SHOW TRANSACTIONS IN ACCOUNT")
+        with pytest.raises(ProgrammingError, match="Insufficient privileges"):
+            run(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
+        run("USE ROLE ACCOUNTADMIN")
+        run(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
+        assert run("SHOW TRANSACTIONS IN ACCOUNT") == []

@@ -24,6 +24,16 @@ WRONG = {
         "account = 111122223333",
         r"account: given 111122223333 \(whole number\). Allowed: an AWS account: 12 digits, in quotes",
     ),
+    "copies in the own region": (
+        'region = "eu-central-1"',
+        'region = "eu-west-1"',
+        r"backup.region: given 'eu-west-1' .*this is the environment's own. Allowed: another AWS region",
+    ),
+    "a key of a third region": (
+        '# database_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/…"',
+        'database_key_arn = "arn:aws:kms:eu-west-3:111122223333:key/1" #',
+        r"backup.database_key_arn: given 'arn:aws:kms:eu-west-3.*the copies' region is eu-central-1",
+    ),
     "links for too long": (
         "days = 7",
         "days = 31",

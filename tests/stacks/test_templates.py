@@ -30,6 +30,7 @@ OUTPUTS = {
     },
     "Image": {"ImageUri"},
     "Network": {"VpcId"},
+    "Copies": {"BucketName"},
     "Alarms": {"TopicArn"},
     "WeatherWarehouse": {"Url", "BucketName", "DatabaseHost", "ApiServiceName", "StateMachineArn", "LogGroupName"},
     "ConflictUpdater": {"StateMachineArn", "LogGroupName", "SnowflakeSecretArn", "PostgresSecretArn"},
@@ -85,6 +86,7 @@ def test_stacks_are_deployed_in_the_order_of_what_they_need(assembly: Path) -> N
         "Alarms": set(),
         "Secrets": set(),
         "Image": set(),
+        "Copies": set(),
         "ReportService": {"Network", "Alarms", "Secrets", "Image"},
         **dict.fromkeys(SYSTEMS, {"Network", "Alarms"}),
         "Trigger": {"ReportService"},
@@ -101,7 +103,8 @@ def test_stacks_are_deployed_in_the_order_of_what_they_need(assembly: Path) -> N
             needed = {names[other] for other in artifacts[identifier]["dependencies"] if other in names}
             # The second door names the web service's host.
             door = {"ReportService"} if name == "Snowflake" and environment != "dev" else set()
-            assert needed == wanted[name] | door, (environment, name)
+            copies = {"Copies"} if name == "ReportService" and environment == "prod" else set()
+            assert needed == wanted[name] | door | copies, (environment, name)
 
 
 def test_the_weather_dashboard_shows_requests_errors_and_what_was_ingested(templates: Templates) -> None:
@@ -138,3 +141,33 @@ def test_every_log_group_says_how_long_it_keeps(templates: Templates) -> None:
         for name, resource in template["Resources"].items():
             if resource["Type"] == "AWS::Logs::LogGroup":
                 assert resource["Properties"]["RetentionInDays"] > 0, (environment, stack, name)
+
+
+def test_reports_are_copied_into_the_second_region_and_failed_copies_are_told(templates: Templates) -> None:
+    copies, service = templates["prod", "Copies"], templates["prod", "ReportService"]
+    name = next(
+        one["Properties"]["BucketName"]
+        for one in copies["Resources"].values()
+        if one["Type"] == "AWS::S3::Bucket" and "BucketName" in one["Properties"]
+    )
+    [replicated] = [
+        one["Properties"]["ReplicationConfiguration"]
+        for one in service["Resources"].values()
+        if one["Type"] == "AWS::S3::Bucket" and "ReplicationConfiguration" in one["Properties"]
+    ]
+    assert name in json.dumps(replicated["Rules"][0]["Destination"])
+    [alarm] = [one for one in service["Resources"].values() if "OperationsFailedReplication" in json.dumps(one)]
+    assert alarm["Properties"]["AlarmActions"]
+
+
+def test_stacks_with_data_cannot_be_deleted_by_mistake(assembly: Path) -> None:
+    protected = {}
+    for environment in ENVIRONMENTS:
+        manifest = json.loads((assembly / f"assembly-{environment}" / "manifest.json").read_text())["artifacts"]
+        protected[environment] = {
+            one["properties"]["stackName"].removeprefix(f"{environment}-")
+            for one in manifest.values()
+            if one["type"] == "aws:cloudformation:stack" and one["properties"].get("terminationProtection")
+        }
+    assert protected["prod"] == {"ReportService", "WeatherWarehouse", "Copies"}
+    assert protected["local"] == set()

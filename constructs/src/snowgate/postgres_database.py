@@ -39,7 +39,9 @@ class PostgresDatabase(Construct):
     security group, ``grant_connect`` lets a role log in without the password.
 
     ``storage_gib`` grows by itself up to ``max_storage_gib``, if that is given. Windows are UTC. ``multi_az`` keeps a
-    standby in another zone, ``replica`` makes a second instance to read from. Before it is deleted there is a last
+    standby in another zone, ``copy_backups_to`` a copy of the automated backups in another region, for as long and
+    encrypted with ``copy_key``, the ARN of a key there ("Replicating automated backups to another AWS Region"), and
+    ``replica`` makes a second instance to read from. Before it is deleted there is a last
     snapshot, and with ``deletion_protection`` it is not deleted at all.
 
     RDS takes no replica of an instance whose password it manages ("Limitations for Secrets Manager integration with
@@ -51,7 +53,8 @@ class PostgresDatabase(Construct):
     how far the replica is behind.
 
     Raises:
-        ValueError: sizes, days or names that RDS does not take ("CreateDBInstance" in its API Reference).
+        ValueError: sizes, days or names that RDS does not take ("CreateDBInstance" in its API Reference), or a
+            copy of backups without its key.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class PostgresDatabase(Construct):
         max_storage_gib: int | None = None,
         encryption_key: kms.IKey | None = None,
         backup_days: int = 7,
+        copy_backups_to: str | None = None,
+        copy_key: str | None = None,
         backup_window: str = "03:00-04:00",
         maintenance_window: str = "Sun:04:00-Sun:05:00",
         multi_az: bool = False,
@@ -81,6 +86,11 @@ class PostgresDatabase(Construct):
         super().__init__(scope, construct_id)
         _check_names(self, database=database, username=username)
         _check_sizes(self, storage_gib, max_storage_gib, backup_days)
+        if (copy_backups_to is None) != (copy_key is None):
+            raise ValueError(
+                f"{self.node.path}: copy_backups_to is {copy_backups_to!r} and copy_key {copy_key!r}; give both or "
+                "neither: an encrypted instance's backups are copied with a key of the other region."
+            )
         self._database, self._multi_az, self._deletion_protection = database, multi_az, deletion_protection
         engine = rds.DatabaseInstanceEngine.postgres(version=version)
         login = self._login(username, encryption_key) if replica else None
@@ -139,6 +149,8 @@ class PostgresDatabase(Construct):
             removal_policy=removal_policy,
         )
         self.instance.node.add_dependency(*self.log_groups)
+        if copy_backups_to:
+            self._copy_backups(copy_backups_to, copy_key, backup_days)
         self.replica = self._replica(vpc, instance_type, max_storage_gib, encryption_key) if replica else None
         self._acknowledge()
 
@@ -231,6 +243,14 @@ class PostgresDatabase(Construct):
         )
         acknowledge(secret, {"SMG4": "RDS manages no password of an instance with a replica, so nothing rotates it."})
         return secret
+
+    def _copy_backups(self, region: str, key: str | None, days: int) -> None:
+        """The CDK's own instance has no such property."""
+        resource = self.instance.node.default_child
+        assert isinstance(resource, rds.CfnDBInstance)
+        resource.automatic_backup_replication_region = region
+        resource.automatic_backup_replication_kms_key_id = key
+        resource.automatic_backup_replication_retention_period = days
 
     def _replica(
         self,

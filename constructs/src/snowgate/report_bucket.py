@@ -23,6 +23,9 @@ class ReportBucket(Construct):
     uploads after one day. ``access_logs`` is made if it is not given. With removal policy DESTROY the bucket is emptied
     before it goes.
 
+    ``bucket_name`` is CloudFormation's own by default; who names the bucket from another region needs
+    ``PhysicalName.GENERATE_IF_NEEDED``.
+
     New reports, and their tags, are copied into ``copy_to`` too: a versioned bucket, in another region for a disaster
     there. What is deleted here stays there, so that bucket has an expiry of its own.
 
@@ -36,6 +39,7 @@ class ReportBucket(Construct):
         construct_id: str,
         *,
         prefix: str = "reports/",
+        bucket_name: str | None = None,
         keep: cdk.Duration | None = None,
         keep_versions: cdk.Duration | None = None,
         copy_to: s3.IBucket | None = None,
@@ -56,6 +60,7 @@ class ReportBucket(Construct):
         self.bucket = s3.Bucket(
             self,
             "Bucket",
+            bucket_name=bucket_name,
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
