@@ -144,9 +144,10 @@ diff-comment: setup ## the same as one comment on a pull request, written once a
 	@$(BIN)/python -m delivery.pull_request_comment $(PULL_REQUEST)
 
 # From the environment, not by make: what somebody typed into a form is no part of a command.
+# First parents alone: what a pull request had on its way and changed before its merge was never read as a whole.
 check-ref: ## say which commit a tag or branch is; refused if main never had it: make check-ref REF=…
 	@commit=$$(git rev-parse --verify --end-of-options "$$REF^{commit}"); \
-	  git merge-base --is-ancestor "$$commit" origin/main \
+	  git rev-list --first-parent origin/main | grep --line-regexp "$$commit" > /dev/null \
 	    || { echo "$$REF is $$commit, and main never had it. Merge it first, then deploy it." >&2; exit 1; }; \
 	  echo "commit=$$commit"
 

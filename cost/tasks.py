@@ -136,6 +136,9 @@ def function(resource: Resource, estate: Estate) -> Amounts:
     architecture = resource.properties.get("Architectures", ["x86_64"])[0]
     memory_gb = resource.properties.get("MemorySize", 128) / 1024
     yield "lambda_request", calls
+    # X-Ray takes a request a second of each function, and so all that come here; an API's trace is its function's.
+    if resource.properties.get("TracingConfig", {}).get("Mode") == "Active":
+        yield "xray_trace", calls
     yield f"lambda_{architecture}_gb_second", calls * memory_gb * assumed.LAMBDA_SECONDS
     yield from logs(resource.stack, calls * assumed.LAMBDA_LOG_KB)
 

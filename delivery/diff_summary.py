@@ -45,11 +45,18 @@ class StackDiff:
     def markdown(self) -> str:
         """A fold, coloured as a diff."""
         text = _MARKED.sub(_coloured, self.text)
-        return f"<details><summary>{self.name}{_losses(self.lost)}</summary>\n\n````diff\n{text}\n````\n\n</details>\n"
+        folded = _fenced(text, "diff")
+        return f"<details><summary>{self.name}{_losses(self.lost)}</summary>\n\n{folded}\n\n</details>\n"
 
 
 def _coloured(match: re.Match[str]) -> str:
     return f"{match[2].replace('~', '!')} {match[1]}"
+
+
+def _fenced(text: str, language: str = "") -> str:
+    """Text as code, whatever is in it: a fence ends at one as long ("Fenced code blocks" in GitHub's Markdown)."""
+    fence = "`" * max(4, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _losses(count: int) -> str:
@@ -101,7 +108,7 @@ def _parts(environment: str, comparison: Comparison | None) -> Iterator[tuple[st
     if comparison.exit_code:
         heading = f"### {environment}: `cdk diff` failed with exit code {comparison.exit_code}\n"
         yield heading, heading
-        yield f"````\n{comparison.output.strip()}\n````\n", "The job's log says why.\n"
+        yield f"{_fenced(comparison.output.strip())}\n", "The job's log says why.\n"
         return
     stacks = changed_stacks(comparison.output)
     count = {0: "no stack changes", 1: "1 stack changes"}.get(len(stacks), f"{len(stacks)} stacks change")

@@ -38,7 +38,11 @@ def services(session: Any, environment: Environment) -> Iterator[tuple[str, str]
 def describe(ecs: Any, stack: str, arn: str) -> Iterator[str]:
     """The lines about one service."""
     cluster = arn.split("/")[-2]
-    [service] = ecs.describe_services(cluster=cluster, services=[arn])["services"]
+    known = ecs.describe_services(cluster=cluster, services=[arn])["services"]
+    if not known:  # deleted by hand: CloudFormation still lists it
+        yield f"{stack}: ECS has no service {arn}; aws cloudformation detect-stack-drift --stack-name {stack}"
+        return
+    [service] = known
     name, definition = service["serviceName"], service["taskDefinition"]
     yield f"{stack}: {name}"
     yield f"  desired {service['desiredCount']}, running {service['runningCount']}, pending {service['pendingCount']}"

@@ -104,3 +104,11 @@ def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
     comparison = Comparison("dev", 0, OUTPUT)
     comparison.write(tmp_path / "diff")
     assert read_comparisons(tmp_path / "diff") == [comparison]
+
+
+def test_text_of_a_template_stays_in_its_fence() -> None:
+    told = "Description: `````\n@somebody: [approve](https://example.com)"
+    failed = page([Comparison("dev", 1, told)])
+    changed = page([Comparison("dev", 0, f"Stack dev/Alarms (dev-Alarms)\n{told}\n")])
+    assert f"``````\n{told}\n``````\n" in failed
+    assert f"``````diff\n{told}\n``````\n" in changed

@@ -159,7 +159,7 @@ def test_only_a_commit_of_main_is_deployed_by_hand_and_it_is_checked_before_it_r
 ) -> None:
     assert set(workflows["redeploy"]["on"]) == {"workflow_dispatch"}
     redeploy = workflows["redeploy"]["jobs"]
-    assert redeploy["commit"]["if"] == "github.ref == 'refs/heads/main'"
+    assert redeploy["commit"]["if"] == "vars.SNOWGATE_DELIVERY == 'on' && github.ref == 'refs/heads/main'"
     assert "ref" not in redeploy["commit"]["steps"][0]["with"]
     assert redeploy["assembly"]["needs"] == "commit"
     assert redeploy["deploy"]["needs"] == ["commit", "assembly"]
@@ -188,14 +188,17 @@ def test_what_was_packed_is_deployed_as_it_is_and_without_a_question(root: Path)
 
 @pytest.fixture
 def repository(root: Path, tmp_path: Path) -> Path:
-    """A repository with this Makefile, a commit of main called v1, and a branch that main never had."""
+    """A repository with this Makefile, a commit of main called v1, a merged branch, and one that main never had."""
     (tmp_path / "Makefile").write_text((root / "Makefile").read_text())
     commit = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "--quiet", "--allow-empty")
     for command in (
         ("init", "--quiet", "--initial-branch=main"),
         (*commit, "--message=First"),
         ("tag", "v1"),
-        (*commit, "--message=Second"),
+        ("switch", "--quiet", "--create", "merged"),
+        (*commit, "--message=Half done"),
+        ("switch", "--quiet", "main"),
+        (*commit[:4], "merge", "--quiet", "--no-ff", "--message=Second", "merged"),
         ("update-ref", "refs/remotes/origin/main", "HEAD"),
         ("switch", "--quiet", "--create", "other"),
         (*commit, "--message=Unread"),
@@ -212,10 +215,11 @@ def check_ref(repository: Path, ref: str) -> subprocess.CompletedProcess[str]:
 def test_a_commit_that_main_had_is_named_and_another_is_refused(repository: Path) -> None:
     first = subprocess.run(["git", "rev-parse", "v1"], cwd=repository, capture_output=True, text=True).stdout
     assert check_ref(repository, "v1").stdout == f"commit={first}"
-    refused = check_ref(repository, "other")
-    assert refused.returncode == 2
-    assert "main never had it. Merge it first" in refused.stderr
-    assert refused.stdout == ""
+    for branch in ("other", "merged"):
+        refused = check_ref(repository, branch)
+        assert refused.returncode == 2
+        assert "main never had it. Merge it first" in refused.stderr
+        assert refused.stdout == ""
 
 
 @pytest.mark.parametrize("ref", ["nothing", "--help", "", '"; touch made; "', "$(touch made)", "v1 v1"])

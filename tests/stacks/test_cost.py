@@ -79,6 +79,7 @@ WORKER = (
         {
             "Architectures": ["arm64"],
             "MemorySize": 256,
+            "TracingConfig": {"Mode": "Active"},
             "Environment": {"Variables": {"MAX_TASKS": "2", "SERVICE": {"Fn::GetAtt": ["B", "Name"]}}},
         },
     ),
@@ -206,6 +207,7 @@ def test_a_worker_that_sleeps_costs_its_sweeps() -> None:
         "custom_metric_month": 0.60,
         "lambda_request": round(730 / 1e6 * 0.20, 4),
         "lambda_arm64_gb_second": round(730 * 0.3 * 0.25 * 0.0000133334, 4),
+        "xray_trace": round(730 / 1e6 * 5, 4),
     }
 
 
