@@ -111,8 +111,11 @@ AT = $(if $(filter local,$(ENV)),$(BIN)/python -m local with )
 APP = $(if $(ASSEMBLY),--app build/assembly/cdk.out)
 UNPACKED = $(if $(ASSEMBLY),unpacked)
 
+# The CDK CLI asks before it widens rights; who has no terminal to answer at says APPROVED=yes.
+APPROVAL = $(if $(APPROVED),--require-approval never)
+
 deploy diff destroy: setup $(UNPACKED) ## cdk deploy | diff | destroy of one environment: make deploy ENV=dev
-	$(NAMED)$(AT)cdk $@ '$(ENV)/*' $(if $(filter deploy,$@),$(RECHECK) $(if $(APPROVED),--require-approval never)) $(APP)
+	$(NAMED)$(AT)cdk $@ '$(ENV)/*' $(if $(filter deploy,$@),$(RECHECK) $(APPROVAL)) $(APP)
 
 snowflake-bootstrap: setup ## write the SQL an ACCOUNTADMIN runs; SNOWFLAKE_ACCOUNT=… also makes the deployer's login
 	@$(NAMED)$(BIN)/python -m stacks.snowflake_bootstrap $(ENV) $(if $(SNOWFLAKE_ACCOUNT),--make-login --account $(SNOWFLAKE_ACCOUNT))
@@ -152,7 +155,7 @@ check-ref: ## say which commit a tag or branch is; refused if main never had it:
 	  echo "commit=$$commit"
 
 github-roles: setup ## an administrator, once per environment: what GitHub Actions works as: REPOSITORY=owner/name [PROVIDER=existing]
-	$(NAMED)$(if $(REPOSITORY),,$(error Which repository? Say REPOSITORY=owner/name))$(AT)cdk deploy '*' --output build/github-roles \
+	$(NAMED)$(if $(REPOSITORY),,$(error Which repository? Say REPOSITORY=owner/name))$(AT)cdk deploy '*' --output build/github-roles $(APPROVAL) \
 	  --app "$(BIN)/python -m delivery.github_roles $(ENV) $(REPOSITORY) $(PROVIDER:%=--provider %)"
 
 github-login: setup ## the role and region that a workflow logs in with: make github-login ENV=dev AS=deploy|diff
