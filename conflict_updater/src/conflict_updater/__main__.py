@@ -5,7 +5,9 @@ The exit code is 0, 1 if something is wrong, and 143 if SIGTERM stopped it.
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 from conflict_updater.settings import SettingsError, load
 from conflict_updater.stopping import Stop
@@ -25,5 +27,16 @@ def main() -> int:
     return run_actions(settings, stop)
 
 
+def leave(code: int) -> NoReturn:
+    """End the process as it is, with what it has said.
+
+    The Snowflake connector has threads of its own, written in Rust, that call Python: one that did while the
+    interpreter was being taken apart made a segmentation fault of an exit code.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
