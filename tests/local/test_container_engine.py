@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -120,3 +121,11 @@ def test_the_dockerfiles_are_clean(root: Path) -> None:
     files = [root / name / "Dockerfile" for name in ("service", "weather", "conflict_updater")]
     done = subprocess.run([root / ".venv" / "bin" / "hadolint", *files], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_keeps_the_aws_services_that_the_service_calls(root: Path) -> None:
+    made = re.compile(r'\b(?:client|LateClient)\(\s*"([a-z0-9]+)"')
+    called = {name for file in (root / "service" / "src").rglob("*.py") for name in made.findall(file.read_text())}
+    [kept] = re.findall(r'^ARG AWS_SERVICES="(.+)"$', (root / "service" / "Dockerfile").read_text(), re.MULTILINE)
+    # The workload identity's login asks STS, in the Snowflake connector.
+    assert set(kept.split()) == called | {"sts"}
