@@ -20,7 +20,7 @@ from report_service.sleep import Sleep
 COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
 # A wake-up that is lost is made up for by the next insert: short orders find it, long ones find the rest. Without the
 # second look one in about 700 short orders loses one.
-SHORT = settings(COMMON, stateful_step_count=12, max_examples=1500)
+SHORT = settings(COMMON, stateful_step_count=12, max_examples=800)
 LONG = settings(COMMON, stateful_step_count=40, max_examples=200)
 # To show that a fault is found takes no shortest example, and the same orders each time.
 SEARCH = {"max_examples": 5000, "phases": [Phase.generate], "derandomize": True}

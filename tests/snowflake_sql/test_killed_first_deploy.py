@@ -1,7 +1,7 @@
 """A first deploy of the project's own files that is killed after any statement and run again loses nothing.
 
 Every statement counts that does more than look, those about the deploy's lock and record too. `make test` takes one
-index of sixteen, and all of a deploy's last steps; `make soak` takes every one.
+index of 32, and the last steps of a deploy; `make soak` takes every one.
 """
 
 import pytest
@@ -18,7 +18,7 @@ def test_killed_after_any_statement_it_ends_like_an_undisturbed_one(prepared, ki
     expected = end_state(undisturbed)
     assert count > 80
     wrong = []
-    for after in sampled(count, every=16)[part::PARTS]:
+    for after in sampled(count, every=32)[part::PARTS]:
         system = prepared()
         found = deployed_after_kill(system, killer, after)
         if found != expected:

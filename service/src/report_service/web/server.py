@@ -75,7 +75,7 @@ def run_web(settings: WebSettings) -> None:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.stop_seconds),
     )
-    # Threads that Snowflake keeps waiting would keep the process too; whoever asked has gone.
+    # A session that Snowflake keeps waiting may keep its close waiting too; whoever asked has gone.
     end = threading.Timer(_CLOSE_SECONDS, _leave)
     end.daemon = True
     end.start()
