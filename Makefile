@@ -219,7 +219,7 @@ $(foreach name,service weather conflict-updater cloud warehouse bench checks sbo
 # Synth bundles the deploy Lambda's wheels and keeps them, so that from here on it needs no network.
 .venv/.wheels: constructs/src/snowgate/lambdas/snowflake_deployer/requirements.txt .venv/.ready
 	@echo "Fetching the wheels of the deploy Lambda"
-	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py 2>&1 | sed '/USD\/month/d'
+	@CDK_VALIDATION=false CDK_OUTDIR=$(CURDIR)/build/set-up $(BIN)/python app.py
 	@touch $@
 
 LOCKED := requirements requirements-dev requirements-sbom $(PROGRAMS:%=%/requirements) local/cloud/requirements \

@@ -42,7 +42,7 @@ class Killer:
 
 
 def sampled(count, every):
-    """After which statements of `count` a deploy is killed: one of so many, and each of the last three; in a soak all."""
+    """After which statements of `count` a deploy is killed: one of so many, and the last three; in a soak all."""
     return [after for after in range(1, count + 1) if SOAK or after % every == 0 or after > count - 3]
 
 
