@@ -1,4 +1,4 @@
-"""Bills as text: the table of `make cost`, what it rests on, and the line that each synth prints."""
+"""Bills as text: the table of `make cost`, what it rests on, and the line that a synth prints."""
 
 from __future__ import annotations
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from local import container_engine
+from local.container_engine import Engine, NoEngine
+
 # One Node for jsii and the CDK CLI, as the Makefile has it: an older one prints warnings where output is compared.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -34,3 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 def root() -> Path:
     """The project's folder."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """A container engine; only who is not root, and so can have none made, may do without its tests."""
+    try:
+        return container_engine.make_ready()
+    except NoEngine as why:
+        if os.geteuid() == 0:
+            raise
+        pytest.skip(f"NO CONTAINER WAS TESTED. {why}")

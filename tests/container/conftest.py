@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import pytest
 from hardened import Containers
 
-from local import container_engine
-from local.container_engine import Engine, NoEngine
+from local.container_engine import Engine
 from local.images import IMAGES
 from tests.local.cloud_server import CloudServer, cloud_server
 from tests.service.fleet import container_environment
@@ -19,17 +17,6 @@ from tests.service.snowflake_account import SnowflakeAccount, generate_sample, s
 
 REPORT_SERVICE = "snowgate-report-service:local"
 BUCKET = "containers"
-
-
-@pytest.fixture(scope="session")
-def engine() -> Engine:
-    """A container engine; only who is not root, and so can have none made, may do without these tests."""
-    try:
-        return container_engine.make_ready()
-    except NoEngine as why:
-        if os.geteuid() == 0:
-            raise
-        pytest.skip(f"NO CONTAINER WAS TESTED. {why}")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,22 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from local import container_engine
-from local.container_engine import Engine, NoEngine
+from local.container_engine import Engine
 from local.demo import Demo
 from local.platform import Platform
 
 MIB = 2**20
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    try:
-        return container_engine.make_ready()
-    except NoEngine as why:
-        if os.geteuid() == 0:
-            raise
-        pytest.skip(f"NO CONTAINER WAS TESTED. {why}")
 
 
 @pytest.fixture(scope="module")
