@@ -24,7 +24,7 @@ _MOST = 6  # lines of an environment that the page names
 HEAD = """# Cost
 
 Written by `python -m cost.page` from the synthesised templates and [cost/prices.toml](../cost/prices.toml); do not
-edit. `make cost ENV=dev` shows every line of an environment, and a synth that checks ends with one for each. Figures are
+edit. `make cost ENV=dev` shows every line of an environment, and a synth that checks ends with one each. Figures are
 US dollars a month, at list prices of {date}, without tax.
 
 **Idle** is a month in which nobody asks for anything: what always runs, and what schedules start and finds nothing to

@@ -96,8 +96,15 @@ class Engine:
     def run(self, *words: str | Path, check: bool = True, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Run one command of the engine to its end, its output caught. Raises StepFailed with what it said."""
         command = [*self.words, *map(str, words)]
+        FOLDER.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            command, env=self.popen_environment(), capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            cwd=FOLDER,  # where podman's monitor leaves a file, oom, of a container that took too much
+            env=self.popen_environment(),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
         if check and done.returncode:
             raise StepFailed(" ".join(command[:3]), f"exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
