@@ -7,6 +7,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.asked_once import days, nothing_public
 
 
 class AccessLogBucket(Construct):
@@ -31,10 +32,10 @@ class AccessLogBucket(Construct):
             self,
             "Bucket",
             encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            block_public_access=nothing_public(),
             enforce_ssl=True,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED if for_cloudfront else None,
-            lifecycle_rules=[s3.LifecycleRule(expiration=keep or cdk.Duration.days(90))],
+            lifecycle_rules=[s3.LifecycleRule(expiration=keep or days(90))],
             removal_policy=removal_policy,
             auto_delete_objects=removal_policy is cdk.RemovalPolicy.DESTROY,
         )

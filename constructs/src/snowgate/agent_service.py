@@ -15,6 +15,7 @@ from constructs import Construct
 
 from snowgate.alarm_actions import send_alarms
 from snowgate.architecture import Architecture
+from snowgate.asked_once import minutes, tcp
 from snowgate.fargate_cluster import FargateCluster, open_way_out
 from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import LONGEST_STOP, FargateTask
@@ -25,7 +26,7 @@ from snowgate.start_failures import StartFailures
 from snowgate.tokens import is_token
 from snowgate.unattended_service import unattended_service
 
-_MINUTE = cdk.Duration.minutes(1)
+_MINUTE = minutes(1)
 
 
 class AgentService(Construct):
@@ -167,7 +168,7 @@ class AgentService(Construct):
         open_way_out(group)
         for port, ranges in outbound.items():
             for cidr in ranges:
-                group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(port), f"Port {port} of {cidr}")
+                group.add_egress_rule(ec2.Peer.ipv4(cidr), tcp(port), f"Port {port} of {cidr}")
                 if port == 53:
                     group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.udp(port), f"Name servers in {cidr}")
         return group

@@ -19,9 +19,10 @@ from constructs import Construct
 
 from snowgate import job_states
 from snowgate.architecture import Architecture
+from snowgate.asked_once import hours, seconds
 from snowgate.fargate_cluster import FargateCluster, TaskPlacement, open_way_out
 from snowgate.fargate_size import FargateSize
-from snowgate.fargate_task import LONGEST_STOP, FargateTask
+from snowgate.fargate_task import STOPS, FargateTask
 from snowgate.job_state_machine import JobStateMachine
 from snowgate.scheduled_call import SCHEDULED_TIME, ScheduledCall
 
@@ -77,14 +78,15 @@ class BatchJob(Construct):
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
+        stop_timeout = stop_timeout or seconds(30)
         attempts = job_states.Attempts(
             most=max_attempts,
             exit_codes=tuple(retry_exit_codes),
-            pause=retry_pause or cdk.Duration.seconds(30),
-            timeout=timeout or cdk.Duration.hours(1),
-            stop_timeout=stop_timeout or cdk.Duration.seconds(30),
+            pause=int(retry_pause.to_seconds()) if retry_pause else 30,
+            timeout=int(timeout.to_seconds()) if timeout else 3600,
+            stop_timeout=int(stop_timeout.to_seconds()),
         )
-        _check(self.node.path, attempts, most_skipped)
+        _check(self, attempts, most_skipped)
 
         self.cluster = cluster or FargateCluster(self, "Cluster", vpc=vpc).cluster
         task = FargateTask(
@@ -96,7 +98,7 @@ class BatchJob(Construct):
             architecture=architecture,
             environment=environment,
             secrets=secrets,
-            stop_timeout=attempts.stop_timeout,
+            stop_timeout=stop_timeout,
             role_name=task_role_name,
             log_retention=log_retention,
             removal_policy=removal_policy,
@@ -175,7 +177,7 @@ class BatchJob(Construct):
                 self.state_machine,
                 input=scheduler.ScheduleTargetInput.from_object({"scheduled_at": SCHEDULED_TIME}),
                 retry_attempts=3,
-                max_event_age=cdk.Duration.hours(1),
+                max_event_age=hours(1),
                 dead_letter_queue=dead_letters,
                 role=role,
             )
@@ -191,17 +193,17 @@ class BatchJob(Construct):
         )
 
 
-def _check(path: str, attempts: job_states.Attempts, most_skipped: int | None) -> None:
+def _check(job: BatchJob, attempts: job_states.Attempts, most_skipped: int | None) -> None:
     for name, given, allowed in (
         ("max_attempts", attempts.most, range(1, 11)),
         ("most_skipped", most_skipped or 0, range(10_001)),
         *(("an exit code of retry_exit_codes", code, range(1, 256)) for code in attempts.exit_codes),
-        ("retry_pause in seconds", attempts.pause.to_seconds(), range(1, job_states.LONGEST_PAUSE + 1)),
-        ("timeout in seconds", attempts.timeout.to_seconds(), range(1, 14 * 86400 + 1)),
-        ("stop_timeout in seconds", attempts.stop_timeout.to_seconds(), range(1, int(LONGEST_STOP.to_seconds()) + 1)),
+        ("retry_pause in seconds", attempts.pause, range(1, job_states.LONGEST_PAUSE + 1)),
+        ("timeout in seconds", attempts.timeout, range(1, 14 * 86400 + 1)),
+        ("stop_timeout in seconds", attempts.stop_timeout, STOPS),
     ):
         if given not in allowed:
             nearest = allowed[0] if given < allowed[0] else allowed[-1]
             raise ValueError(
-                f"{path}: {name} is {given:g}; allowed is {allowed[0]} to {allowed[-1]}, nearest is {nearest}."
+                f"{job.node.path}: {name} is {given}; allowed is {allowed[0]} to {allowed[-1]}, nearest is {nearest}."
             )

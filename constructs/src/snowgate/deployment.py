@@ -8,9 +8,11 @@ from typing import ClassVar
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 
+from snowgate.asked_once import hours, minutes
+
 # "CanaryConfiguration" and "LinearConfiguration" in the Amazon ECS API Reference: the least and most percent of a step.
 _STEPS = {ecs.DeploymentStrategy.CANARY: (0.1, 100), ecs.DeploymentStrategy.LINEAR: (3, 100)}
-_MOST_BAKE = cdk.Duration.hours(24)
+_MOST_BAKE = hours(24)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Deployment:
         return ecs.TrafficShiftConfig(step_percent=self.step_percent, step_bake_time=self.step_bake_time)
 
 
-_FIVE = cdk.Duration.minutes(5)
+_FIVE = minutes(5)
 Deployment.ROLLING = Deployment(ecs.DeploymentStrategy.ROLLING)
 Deployment.BLUE_GREEN = Deployment(ecs.DeploymentStrategy.BLUE_GREEN, bake_time=_FIVE)
 Deployment.CANARY = Deployment(ecs.DeploymentStrategy.CANARY, bake_time=_FIVE, step_percent=10, step_bake_time=_FIVE)

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
 from snowgate.architecture import Architecture
+from snowgate.asked_once import days, seconds
 from snowgate.http_api_stage import add_default_stage, host_of
 from snowgate.lambda_function import LambdaFunction
 from snowgate.report_bucket import ReportBucket
@@ -26,7 +27,7 @@ _CODE = Path(__file__).parent / "lambdas" / "download"
 _DAYS = range(1, 31)
 # The key before the current one is still taken: it must stay so for as long as a link lives, and a day more for the
 # window in which Secrets Manager picks the moment ("Rotation schedules").
-_ROTATED_EVERY = cdk.Duration.days(_DAYS[-1] + 2)
+_ROTATED_EVERY = days(_DAYS[-1] + 2)
 
 
 class DownloadLinks(Construct):
@@ -61,11 +62,11 @@ class DownloadLinks(Construct):
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
-        days = (valid_for or cdk.Duration.days(7)).to_seconds() / 86400
-        if days not in _DAYS:
+        valid = (valid_for or days(7)).to_seconds() / 86400
+        if valid not in _DAYS:
             raise ValueError(
-                f"{self.node.path}: links are valid for {days:g} days; allowed is {_DAYS[0]} to {_DAYS[-1]} whole "
-                f"days, nearest is {min(_DAYS, key=lambda allowed: abs(allowed - days))}."
+                f"{self.node.path}: links are valid for {valid:g} days; allowed is {_DAYS[0]} to {_DAYS[-1]} whole "
+                f"days, nearest is {min(_DAYS, key=lambda allowed: abs(allowed - valid))}."
             )
         self._bucket = bucket
 
@@ -83,7 +84,7 @@ class DownloadLinks(Construct):
             handler="handler.handler",
             python=python,
             architecture=architecture,
-            timeout=cdk.Duration.seconds(20),
+            timeout=seconds(20),
             environment={"BUCKET": bucket.bucket.bucket_name, "KEY_SECRET_ARN": self.secret.secret_arn},
             description="Sends the holder of a signed link on to a report in S3",
             log_retention=log_retention,
@@ -121,7 +122,7 @@ class DownloadLinks(Construct):
         self.environment = {
             "LINK_URL": self.url,
             "LINK_KEY_SECRET_ARN": self.secret.secret_arn,
-            "LINK_DAYS": f"{days:g}",
+            "LINK_DAYS": f"{valid:g}",
         }
 
     def grant_sign(self, grantee: iam.IGrantable) -> iam.Grant:

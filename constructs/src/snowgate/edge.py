@@ -9,7 +9,6 @@ from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
@@ -19,6 +18,7 @@ from constructs import Construct
 from snowgate.access_log_bucket import AccessLogBucket
 from snowgate.acknowledgements import acknowledge
 from snowgate.architecture import Architecture
+from snowgate.asked_once import days, seconds, tcp
 from snowgate.cloudfront_prefix_list import CloudFrontPrefixList
 from snowgate.edge_checks import VIRGINIA, check_firewall, check_names, check_origin
 from snowgate.origin_rotation import OriginRotation
@@ -102,7 +102,7 @@ class Edge(Construct):
             log_file_prefix="cloudfront/",
         )
 
-        port = ec2.Port.tcp(443 if service.is_tls else 80)
+        port = tcp(443 if service.is_tls else 80)
         service.load_balancer.connections.allow_from(callers.peer, port, "From CloudFront")
         if service.origin_verify and service.production_rule:
             OriginRotation(
@@ -113,7 +113,7 @@ class Edge(Construct):
                 distribution=self.distribution,
                 log_bucket=self.access_logs,
                 web_acl_arn=web_acl_arn,
-                every=rotate_every or cdk.Duration.days(30),
+                every=rotate_every or days(30),
                 python=python,
                 architecture=architecture,
                 log_retention=log_retention,
@@ -145,9 +145,9 @@ class Edge(Construct):
             self,
             "CachePolicy",
             comment="As long as Cache-Control says, and not at all without it",
-            default_ttl=cdk.Duration.seconds(0),
-            min_ttl=cdk.Duration.seconds(0),
-            max_ttl=cdk.Duration.days(365),
+            default_ttl=seconds(0),
+            min_ttl=seconds(0),
+            max_ttl=days(365),
             query_string_behavior=cloudfront.CacheQueryStringBehavior.all(),
             enable_accept_encoding_brotli=True,
             enable_accept_encoding_gzip=True,

@@ -9,6 +9,7 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.asked_once import anywhere, tcp
 
 
 class FargateCluster(Construct):
@@ -55,5 +56,5 @@ def open_way_out(group: ec2.SecurityGroup) -> None:
     Port 80 is for certificate revocation lists and OCSP, which are plain HTTP ("Allowing hostnames" in the Snowflake
     documentation); without it each login waits for a time-out.
     """
-    group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Snowflake and AWS")
-    group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(80), "Certificate revocation: plain HTTP by design")
+    group.add_egress_rule(anywhere(), tcp(443), "Snowflake and AWS")
+    group.add_egress_rule(anywhere(), tcp(80), "Certificate revocation: plain HTTP by design")

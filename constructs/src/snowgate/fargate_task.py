@@ -12,9 +12,11 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
 from snowgate.architecture import Architecture
+from snowgate.asked_once import linux, seconds
 from snowgate.fargate_size import FargateSize
 
-LONGEST_STOP = cdk.Duration.seconds(120)
+STOPS = range(1, 121)  # seconds between SIGTERM and SIGKILL
+LONGEST_STOP = seconds(STOPS[-1])
 
 
 class FargateTask(Construct):
@@ -57,7 +59,7 @@ class FargateTask(Construct):
             memory_limit_mib=size.memory_mib,
             ephemeral_storage_gib=size.ephemeral_gib,
             runtime_platform=ecs.RuntimePlatform(
-                cpu_architecture=architecture.of_task, operating_system_family=ecs.OperatingSystemFamily.LINUX
+                cpu_architecture=architecture.of_task, operating_system_family=linux()
             ),
             volumes=None if writable else [ecs.Volume(name="tmp")],
             task_role=self._named_role(role_name) if role_name else None,
@@ -102,8 +104,8 @@ class FargateTask(Construct):
 def _health_check(command: Sequence[str]) -> ecs.HealthCheck:
     return ecs.HealthCheck(
         command=["CMD", *command],
-        interval=cdk.Duration.seconds(30),
-        timeout=cdk.Duration.seconds(10),
+        interval=seconds(30),
+        timeout=seconds(10),
         retries=3,
-        start_period=cdk.Duration.seconds(60),
+        start_period=seconds(60),
     )

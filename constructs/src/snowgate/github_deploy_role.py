@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from snowgate.asked_once import hours
 from snowgate.github_trust import trust_in
 
 # "Bootstrapping" in the AWS CDK Developer Guide: what a deploy by the CDK CLI works as.
@@ -46,7 +47,7 @@ class GithubDeployRole(Construct):
             role_name=role_name,
             description=f"GitHub Actions deploys {environment}",
             assumed_by=trust_in(self, repository, f"environment:{environment}"),
-            max_session_duration=cdk.Duration.hours(2),
+            max_session_duration=hours(2),
         )
         self.role.add_to_policy(
             iam.PolicyStatement(

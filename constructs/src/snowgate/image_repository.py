@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.asked_once import days
 from snowgate.tokens import is_token
 
 _KEPT = range(1, 1001)
@@ -53,7 +54,7 @@ class ImageRepository(Construct):
                 ecr.LifecycleRule(
                     description="Images that no tag names",
                     tag_status=ecr.TagStatus.UNTAGGED,
-                    max_image_age=cdk.Duration.days(1),
+                    max_image_age=days(1),
                 ),
                 ecr.LifecycleRule(description="All but the last images", max_image_count=keep_images),
             ],

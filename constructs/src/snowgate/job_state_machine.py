@@ -15,6 +15,7 @@ from constructs import Construct
 
 from snowgate import job_states
 from snowgate.alarm_actions import send_alarms
+from snowgate.asked_once import days
 from snowgate.fargate_task import FargateTask
 from snowgate.job_role import JobRole
 from snowgate.run_lock import RunLock
@@ -70,7 +71,7 @@ class JobStateMachine(Construct):
         definition = {
             "QueryLanguage": "JSONata",
             "StartAt": "ReadInput",
-            "TimeoutSeconds": int(attempts.longest.to_seconds()),
+            "TimeoutSeconds": attempts.longest,
             "States": states,
         }
         history = logs.LogGroup(self, "History", retention=log_retention, removal_policy=removal_policy)
@@ -86,6 +87,7 @@ class JobStateMachine(Construct):
         )
         role.let_look_at(self.state_machine)
 
+        self._job = self.node.path.rpartition("/")[0]
         self.alarms = [
             self._alarm("Failed", self.state_machine.metric_failed(), "failed; the execution's cause says why"),
             self._alarm("TimedOut", self.state_machine.metric_timed_out(), "took longer than all its attempts may"),
@@ -102,7 +104,7 @@ class JobStateMachine(Construct):
             metric_name=job_states.SKIPPED,
             dimensions_map={"StateMachineArn": self.state_machine.state_machine_arn},
             statistic=cloudwatch.Stats.SUM,
-            period=cdk.Duration.days(1),
+            period=days(1),
         )
 
     def _alarm(
@@ -116,5 +118,5 @@ class JobStateMachine(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"The job {self.node.path.rpartition('/')[0]} {words}",
+            alarm_description=f"The job {self._job} {words}",
         )

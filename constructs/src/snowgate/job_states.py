@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import aws_cdk as cdk
-
 from snowgate.tokens import is_token
 
 States = dict[str, Any]
@@ -38,21 +36,22 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Attempts:
-    """How often a task is tried, and when it is not: ``exit_codes`` are those after which it is tried again."""
+    """How often a task is tried, and when it is not: ``exit_codes`` are those after which it is tried again.
+
+    The times are in seconds.
+    """
 
     most: int
     exit_codes: Sequence[int]
-    pause: cdk.Duration
-    timeout: cdk.Duration
-    stop_timeout: cdk.Duration
+    pause: int
+    timeout: int
+    stop_timeout: int
 
     @property
-    def longest(self) -> cdk.Duration:
+    def longest(self) -> int:
         """How long all attempts may take together, with some minutes for what lies between."""
-        first = self.pause.to_seconds()
-        pauses = sum(min(LONGEST_PAUSE, first * 2**number) for number in range(self.most - 1))
-        one = self.timeout.to_seconds() + self.stop_timeout.to_seconds()
-        return cdk.Duration.seconds(self.most * one + pauses + self.stop_timeout.to_seconds() + 600)
+        pauses = sum(min(LONGEST_PAUSE, self.pause << number) for number in range(self.most - 1))
+        return self.most * (self.timeout + self.stop_timeout) + pauses + self.stop_timeout + 600
 
 
 def read_input(*, scheduled_at: tuple[str, str] | None, then: str) -> States:
@@ -109,20 +108,19 @@ def run_task(arguments: Mapping[str, Any], attempts: Attempts, *, log_group: str
     After a timeout they go on to ``stop``.
     """
     overrides = {"ContainerOverrides": [{"Name": CONTAINER, "Environment": _expression("$environment")}]}
-    seconds = int(attempts.timeout.to_seconds())
     return {
         "RunTask": {
             "Type": "Task",
             "Resource": "arn:aws:states:::ecs:runTask.sync",
             "Arguments": {**arguments, "Overrides": overrides},
-            "TimeoutSeconds": seconds,
+            "TimeoutSeconds": attempts.timeout,
             "Assign": {"error": "", "cause": "", "task_arn": _expression("$states.result.TaskArn")},
             "Catch": [
                 {
                     "ErrorEquals": ["States.Timeout"],
                     "Assign": {
                         "error": "BatchJob.TimedOut",
-                        "cause": f"The task went on for longer than {seconds} seconds, and was stopped.",
+                        "cause": f"The task went on for longer than {attempts.timeout} seconds, and was stopped.",
                     },
                     "Next": stop,
                 },
@@ -149,9 +147,7 @@ def run_task(arguments: Mapping[str, Any], attempts: Attempts, *, log_group: str
         },
         "Pause": {
             "Type": "Wait",
-            "Seconds": _expression(
-                f"$min([{LONGEST_PAUSE}, {int(attempts.pause.to_seconds())} * $power(2, $attempt - 1)])"
-            ),
+            "Seconds": _expression(f"$min([{LONGEST_PAUSE}, {attempts.pause} * $power(2, $attempt - 1)])"),
             "Assign": {"attempt": _expression("$attempt + 1")},
             "Next": "RunTask",
         },
@@ -165,7 +161,6 @@ def stop_tasks(*, cluster: str, family: str, attempts: Attempts, fresh: str, ove
     promises to stop the task of an execution that is aborted, as well as it can, and nothing for a timeout ("Run a Job
     (.sync)" in its Developer Guide).
     """
-    seconds = int(attempts.stop_timeout.to_seconds()) + STOP_MARGIN
     patience = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "BackoffRate": 2, "MaxAttempts": 3}
     stop = {
         "Type": "Task",
@@ -193,7 +188,7 @@ def stop_tasks(*, cluster: str, family: str, attempts: Attempts, fresh: str, ove
             },
             "Next": "WaitForStop",
         },
-        "WaitForStop": {"Type": "Wait", "Seconds": seconds, "Next": "IsItOver"},
+        "WaitForStop": {"Type": "Wait", "Seconds": attempts.stop_timeout + STOP_MARGIN, "Next": "IsItOver"},
         "IsItOver": {
             "Type": "Choice",
             "Choices": [{"Condition": _expression("$error = ''"), "Next": fresh}],

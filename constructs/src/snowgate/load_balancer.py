@@ -14,6 +14,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.asked_once import anywhere, seconds, tcp
 from snowgate.fargate_cluster import TaskPlacement
 
 
@@ -27,11 +28,11 @@ def add_load_balancer(
     if closed:
         pass
     elif public:
-        group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "TLS from everywhere")
-        group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(80), "Sent on to TLS")
+        group.add_ingress_rule(anywhere(), tcp(443), "TLS from everywhere")
+        group.add_ingress_rule(anywhere(), tcp(80), "Sent on to TLS")
         acknowledge(group, {"EC23": "Public was asked for; what is served is TLS, and port 80 only sends there."})
     else:
-        port = ec2.Port.tcp(443 if tls else 80)
+        port = tcp(443 if tls else 80)
         group.add_ingress_rule(ec2.Peer.ipv4(vpc.vpc_cidr_block), port, "From the network")
         acknowledge(group, {"EC23": "Only the network's own range, which cdk-nag cannot read before the deploy."})
     return elbv2.ApplicationLoadBalancer(
@@ -99,7 +100,7 @@ def add_targets(
             protocol=elbv2.ApplicationProtocol.HTTP,
             target_type=elbv2.TargetType.IP,
             deregistration_delay=drain,
-            health_check=elbv2.HealthCheck(path=health_path, interval=cdk.Duration.seconds(15)),
+            health_check=elbv2.HealthCheck(path=health_path, interval=seconds(15)),
         )
 
     production = group("TasksGroup")

@@ -15,6 +15,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from snowgate.architecture import Architecture
+from snowgate.asked_once import minutes
 from snowgate.lambda_function import LambdaFunction
 from snowgate.origin_verify import ORIGIN_HEADER
 from snowgate.rotation_schedule import check_period, may_exchange, rotation_schedule
@@ -58,7 +59,7 @@ class OriginRotation(Construct):
             python=python,
             architecture=architecture,
             # A distribution takes some minutes to send a new header everywhere.
-            timeout=cdk.Duration.minutes(15),
+            timeout=minutes(15),
             environment={
                 "HEADER": ORIGIN_HEADER,
                 "RULE_ARN": rule.listener_rule_arn,

@@ -19,6 +19,7 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
 from snowgate.alarm_actions import send_alarms
+from snowgate.asked_once import days, minutes
 from snowgate.data_subnets import data_subnets
 from snowgate.postgres_alarms import postgres_alarms
 from snowgate.tokens import is_token
@@ -28,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _LOGS = ("postgresql", "upgrade")
 # "Setting up and enabling Enhanced Monitoring" in the Amazon RDS User Guide.
 _MONITORING = "service-role/AmazonRDSEnhancedMonitoringRole"
-_ONE_MINUTE, _FIVE_MINUTES = cdk.Duration.minutes(1), cdk.Duration.minutes(5)
+_ONE_MINUTE, _FIVE_MINUTES = minutes(1), minutes(5)
 
 
 class PostgresDatabase(Construct):
@@ -135,7 +136,7 @@ class PostgresDatabase(Construct):
             max_allocated_storage=max_storage_gib,
             storage_encrypted=True,
             storage_encryption_key=encryption_key,
-            backup_retention=cdk.Duration.days(backup_days),
+            backup_retention=days(backup_days),
             preferred_backup_window=backup_window,
             preferred_maintenance_window=maintenance_window,
             auto_minor_version_upgrade=True,

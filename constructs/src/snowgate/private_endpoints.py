@@ -8,6 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.asked_once import tcp
 
 # "Amazon ECR interface VPC endpoints" and "Amazon ECS interface VPC endpoints" in their guides. The library's tasks ask
 # for logs, secrets and STS (the workload identity) besides; the scheduler is a sleeping worker's alarm clock.
@@ -44,7 +45,7 @@ class PrivateEndpoints(Construct):
         group = ec2.SecurityGroup(
             self, "SecurityGroup", vpc=vpc, allow_all_outbound=False, description="TLS from the network to AWS"
         )
-        group.add_ingress_rule(ec2.Peer.ipv4(vpc.vpc_cidr_block), ec2.Port.tcp(443), "From the network")
+        group.add_ingress_rule(ec2.Peer.ipv4(vpc.vpc_cidr_block), tcp(443), "From the network")
         acknowledge(group, {"EC23": "Only the network's own range, which cdk-nag cannot read before the deploy."})
 
         needed = {name: ec2.InterfaceVpcEndpointAwsService(service) for name, service in _NEEDED.items()}

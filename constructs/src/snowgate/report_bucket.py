@@ -10,6 +10,7 @@ from constructs import Construct
 
 from snowgate.access_log_bucket import AccessLogBucket
 from snowgate.acknowledgements import acknowledge_pattern
+from snowgate.asked_once import days, nothing_public
 
 _COPY = "copy"
 
@@ -62,7 +63,7 @@ class ReportBucket(Construct):
             "Bucket",
             bucket_name=bucket_name,
             encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            block_public_access=nothing_public(),
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             versioned=True,
@@ -70,8 +71,8 @@ class ReportBucket(Construct):
             server_access_logs_prefix="report-bucket/",
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                    noncurrent_version_expiration=keep_versions or cdk.Duration.days(30),
+                    abort_incomplete_multipart_upload_after=days(1),
+                    noncurrent_version_expiration=keep_versions or days(30),
                 ),
                 *([s3.LifecycleRule(prefix=prefix, expiration=keep)] if keep else []),
             ],
@@ -146,7 +147,7 @@ class ReportBucket(Construct):
             metric_name=name,
             dimensions_map=dimensions,
             statistic="Average",
-            period=cdk.Duration.days(1),
+            period=days(1),
         )
 
     def _rule(self, copy_to: s3.IBucket) -> s3.ReplicationRule:

@@ -17,6 +17,7 @@ from constructs import Construct
 from snowgate.alarm_actions import send_alarms
 from snowgate.alarm_clock import AlarmClock
 from snowgate.architecture import Architecture
+from snowgate.asked_once import minutes
 from snowgate.fargate_cluster import FargateCluster, open_way_out
 from snowgate.fargate_size import FargateSize
 from snowgate.fargate_task import FargateTask
@@ -122,7 +123,7 @@ class ScaleToZeroWorker(Construct):
         OwnServiceAccess(self, "OwnService", role=self.task_role, service=self.service)
         alarm_clock.grant_set(self.task_role)
         if sweep:
-            wake = targets.LambdaFunction(self.waker, retry_attempts=2, max_event_age=cdk.Duration.minutes(15))
+            wake = targets.LambdaFunction(self.waker, retry_attempts=2, max_event_age=minutes(15))
             events.Rule(self, "Sweep", schedule=events.Schedule.rate(sweep), targets=[wake])
 
         self._watch = WorkerWatch(self, "Watch", service=self.service, waker=self.waker)

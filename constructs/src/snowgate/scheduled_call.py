@@ -14,6 +14,7 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
 from snowgate.alarm_actions import send_alarms
+from snowgate.asked_once import days
 
 # The text that the scheduler replaces by the time for which a call was meant, in UTC ("Adding context attributes" in
 # the EventBridge Scheduler User Guide).
@@ -47,7 +48,7 @@ class ScheduledCall(Construct):
             "DeadLetters",
             enforce_ssl=True,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=cdk.Duration.days(14),
+            retention_period=days(14),
             removal_policy=removal_policy,
         )
         # The condition keeps other accounts from using the role through their own schedules ("Confused deputy

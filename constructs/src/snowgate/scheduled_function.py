@@ -17,6 +17,7 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge_pattern
 from snowgate.alarm_actions import send_alarms
+from snowgate.asked_once import hours
 from snowgate.scheduled_call import SCHEDULED_TIME, ScheduledCall
 
 MOST_RETRIES = 185  # "RetryPolicy" in the EventBridge Scheduler API Reference
@@ -64,7 +65,7 @@ class ScheduledFunction(Construct):
                 function,
                 input=scheduler.ScheduleTargetInput.from_object(event),
                 retry_attempts=retries,
-                max_event_age=max_age or cdk.Duration.hours(1),
+                max_event_age=max_age or hours(1),
                 dead_letter_queue=dead_letters,
                 role=role,
             )

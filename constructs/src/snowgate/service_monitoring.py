@@ -17,6 +17,7 @@ from constructs import Construct
 from snowgate.agent_service import AgentService
 from snowgate.alarm_actions import send_alarms
 from snowgate.alarm_topic import AlarmTopic
+from snowgate.asked_once import hours, minutes
 from snowgate.batch_job import BatchJob
 from snowgate.monthly_budget import MonthlyBudget
 from snowgate.postgres_database import PostgresDatabase
@@ -174,7 +175,7 @@ class ServiceMonitoring(Construct):
 
     def watch_reports(self, environment: str, title: str = "Reports") -> None:
         """Add what the report service enters under the dimension Environment: reports an hour, seconds, error codes."""
-        hour, minute = cdk.Duration.hours(1), cdk.Duration.minutes(1)
+        hour, minute = hours(1), minutes(1)
 
         def metric(name: str, statistic: str, period: cdk.Duration) -> cloudwatch.Metric:
             return cloudwatch.Metric(

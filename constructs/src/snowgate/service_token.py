@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from snowgate.asked_once import days
 from snowgate.snowflake_deployer import SnowflakeDeployer
 from snowgate.snowflake_rotation import SnowflakeRotation
 
@@ -45,7 +46,7 @@ class ServiceToken(Construct):
             deployer=deployer,
             secret=self.secret,
             kind="token",
-            every=rotate_every or cdk.Duration.days(30),
+            every=rotate_every or days(30),
             snowflake_secret=snowflake_secret,
         )
 

@@ -15,6 +15,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from snowgate.architecture import Architecture
+from snowgate.asked_once import minutes
 from snowgate.lambda_bundle import CACHE, LambdaBundle
 from snowgate.lambda_function import LambdaFunction
 
@@ -55,9 +56,9 @@ class SnowflakeDeployer(Construct):
     """
 
     # A statement may take minutes; CloudFormation waits a little longer than the function can run.
-    TIMEOUT = cdk.Duration.minutes(10)
-    SERVICE_TIMEOUT = cdk.Duration.minutes(11)
-    ROTATION_TIMEOUT = cdk.Duration.minutes(2)
+    TIMEOUT = minutes(10)
+    SERVICE_TIMEOUT = minutes(11)
+    ROTATION_TIMEOUT = minutes(2)
 
     def __init__(
         self,

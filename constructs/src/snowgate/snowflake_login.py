@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from snowgate.asked_once import days
 from snowgate.snowflake_deployer import SnowflakeDeployer, WorkloadIdentity
 from snowgate.snowflake_rotation import SnowflakeRotation
 
@@ -81,7 +82,7 @@ class SnowflakeLogin(Construct):
                 deployer=deployer,
                 secret=self.secret,
                 kind="key-pair",
-                every=rotate_every or cdk.Duration.days(30),
+                every=rotate_every or days(30),
             )
             rotation.schedule.node.add_dependency(self.user)
 

@@ -11,6 +11,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.asked_once import days
 
 # "Service action events" in the Amazon ECS Developer Guide: no task of the service comes up, or there is no place.
 _SERVICE_EVENTS = ["SERVICE_TASK_START_IMPAIRED", "SERVICE_TASK_PLACEMENT_FAILURE"]
@@ -39,7 +40,7 @@ class StartFailures(Construct):
             "Events",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            retention_period=cdk.Duration.days(14),
+            retention_period=days(14),
             removal_policy=removal_policy,
         )
         acknowledge(self.queue, {"SQS3": "Nothing consumes it: people read here why a task did not start."})

@@ -12,6 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from snowgate.architecture import Architecture
+from snowgate.asked_once import seconds
 from snowgate.lambda_function import LambdaFunction
 
 _CODE = Path(__file__).parent / "lambdas" / "waker"
@@ -45,7 +46,7 @@ class Waker(Construct):
             handler="handler.handler",
             python=python,
             architecture=architecture,
-            timeout=cdk.Duration.seconds(20),
+            timeout=seconds(20),
             environment={
                 "CLUSTER": service.cluster.cluster_name,
                 "SERVICE": service.service_name,

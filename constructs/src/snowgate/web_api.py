@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
+from snowgate.asked_once import tcp
 from snowgate.fargate_cluster import TaskPlacement
 from snowgate.http_api_stage import add_default_stage, host_of
 from snowgate.web_service import WebService
@@ -100,7 +101,7 @@ class WebApi(Construct):
             self, "LinkGroup", vpc=vpc, allow_all_outbound=False, description="From API Gateway to the load balancer"
         )
         callers = ec2.Peer.security_group_id(service.load_balancer.connections.security_groups[0].security_group_id)
-        group.add_egress_rule(callers, ec2.Port.tcp(80), "To the load balancer alone")
+        group.add_egress_rule(callers, tcp(80), "To the load balancer alone")
         return apigatewayv2.VpcLink(
             self, "Link", vpc=vpc, subnets=TaskPlacement.of(vpc).subnets, security_groups=[group]
         )

@@ -22,6 +22,7 @@ from constructs import Construct
 from snowgate.access_log_bucket import AccessLogBucket
 from snowgate.alarm_actions import send_alarms
 from snowgate.architecture import Architecture
+from snowgate.asked_once import minutes, seconds, tcp
 from snowgate.deployment import Deployment
 from snowgate.fargate_cluster import FargateCluster, TaskPlacement, open_way_out
 from snowgate.fargate_size import FargateSize
@@ -34,7 +35,7 @@ from snowgate.web_address import add_alias, check_domain
 from snowgate.web_service_alarms import WebServiceAlarms
 from snowgate.web_service_checks import check_entrance, check_tasks
 
-_MINUTE = cdk.Duration.minutes(1)
+_MINUTE = minutes(1)
 
 
 class WebService(Construct):
@@ -99,7 +100,7 @@ class WebService(Construct):
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
-        drain = stop_timeout or cdk.Duration.seconds(30)
+        drain = stop_timeout or seconds(30)
         check_domain(self.node.path, domain, hosted_zone)
         tls = certificate is not None or hosted_zone is not None
         check_entrance(self, public=public, tls=tls, behind_edge=behind_edge, waf=waf)
@@ -159,7 +160,7 @@ class WebService(Construct):
             description="Web tasks: the load balancer alone comes in",
         )
         self.service = self._service(
-            None if scaling else min_tasks, deployment, alarms.rollback, health_grace or cdk.Duration.seconds(60)
+            None if scaling else min_tasks, deployment, alarms.rollback, health_grace or seconds(60)
         )
 
         open_way_out(self.security_group)
@@ -182,7 +183,7 @@ class WebService(Construct):
 
     def allow_from(self, other: ec2.IConnectable) -> None:
         """Let ``other`` call the load balancer, as a network's own callers may unless it is behind an edge."""
-        self.load_balancer.connections.allow_from(other, ec2.Port.tcp(443 if self.is_tls else 80), "A caller")
+        self.load_balancer.connections.allow_from(other, tcp(443 if self.is_tls else 80), "A caller")
 
     def grant_update(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` look at the service, change its number of tasks and start a new deployment of it."""

@@ -9,7 +9,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
-_MINUTE = cdk.Duration.minutes(1)
+from snowgate.asked_once import minutes
+
+_MINUTE = minutes(1)
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _NOT_BREACHING = cloudwatch.TreatMissingData.NOT_BREACHING
 

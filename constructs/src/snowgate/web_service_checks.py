@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from snowgate.deployment import Deployment
-from snowgate.fargate_task import LONGEST_STOP
+from snowgate.fargate_task import STOPS
 from snowgate.service_scaling import ServiceScaling
 from snowgate.tokens import is_token
 
@@ -46,10 +46,11 @@ def check_tasks(
     path = service.node.path
     if not is_token(min_tasks) and min_tasks < 1:
         raise ValueError(f"{path}: min_tasks is {min_tasks}; the least is 1. ScaleToZeroWorker is what sleeps.")
-    if drain.to_seconds() not in range(1, int(LONGEST_STOP.to_seconds()) + 1):
+    seconds = drain.to_seconds()
+    if seconds not in STOPS:
         raise ValueError(
-            f"{path}: stop_timeout is {drain.to_human_string()}; Fargate allows 1 to 120 seconds, nearest is "
-            f"{1 if drain.to_seconds() < 1 else 120} seconds."
+            f"{path}: stop_timeout is {drain.to_human_string()}; Fargate allows {STOPS[0]} to {STOPS[-1]} seconds, "
+            f"nearest is {STOPS[0] if seconds < STOPS[0] else STOPS[-1]} seconds."
         )
     if scaling and scaling.requests_per_task and deployment.shifts_traffic:
         # "Service auto scaling and deployments" in the Amazon ECS Developer Guide.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
@@ -10,7 +9,9 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-_EVERY = cdk.Duration.minutes(5)
+from snowgate.asked_once import minutes
+
+_EVERY = minutes(5)
 
 
 class WorkerWatch(Construct):
