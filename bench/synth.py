@@ -12,14 +12,16 @@ from typing import NamedTuple
 from bench.measure import ROOT, Measurement, median, seconds
 
 ROUNDS = 7
-# As app.py, with one environment more: a copy of the one that is named.
-ONE_MORE = """
+FURTHER = 4  # environments more, so that what one adds stands out from what two runs differ by
+# As app.py, with copies of the environment that is named.
+AND_FURTHER = """
 import sys, app
 read = app.read_environments
-def and_one(folder):
+def and_further(folder):
     found = list(read(folder))
-    return [*found, next(one for one in found if one.name == sys.argv[1]).model_copy(update={"name": "further"})]
-app.read_environments = and_one
+    copied = next(one for one in found if one.name == sys.argv[1])
+    return [*found, *(copied.model_copy(update={"name": name}) for name in sys.argv[2:])]
+app.read_environments = and_further
 app.main()
 """
 
@@ -30,14 +32,15 @@ class _Synth(NamedTuple):
 
 
 def measure() -> Iterator[Measurement]:
-    """All environments in one process, validation off, in turn with the plain app and with one environment more."""
+    """All environments in one process, validation off, in turn with the plain app and with further environments."""
     names = sorted(file.stem for file in (ROOT / "environments").glob("*.toml"))
+    further = [f"further{number}" for number in range(1, FURTHER + 1)]
     apps = {
         "ours": [sys.executable, "app.py"],
         "plain": [sys.executable, "bench/plain_app.py", *names],
-        "and dev": [sys.executable, "-c", ONE_MORE, "dev"],
-        "and prod": [sys.executable, "-c", ONE_MORE, "prod"],
-        "plain and prod": [sys.executable, "bench/plain_app.py", *names, "further"],
+        "and dev": [sys.executable, "-c", AND_FURTHER, "dev", *further],
+        "and prod": [sys.executable, "-c", AND_FURTHER, "prod", *further],
+        "plain and prod": [sys.executable, "bench/plain_app.py", *names, *further],
     }
     _synth(apps["ours"])
     rounds = [{name: _synth(command) for name, command in apps.items()} for _ in range(ROUNDS)]
@@ -51,14 +54,15 @@ def measure() -> Iterator[Measurement]:
         return median([one[name].seconds for one in rounds])
 
     def adds(name: str, to: str = "ours") -> float:
-        return median([one[name].seconds - one[to].seconds for one in rounds])
+        return median([one[name].seconds - one[to].seconds for one in rounds]) / FURTHER
 
     rival = f"{resources['plain']} in plain L2 constructs"
     title = f"synth of {len(names)} environments, {resources['ours']} resources"
     yield Measurement(title, took("ours"), "s", rival, took("plain"), 1.5 * took("plain"))
     rival = "one of all systems in plain L2 constructs"
     for name in ("dev", "prod"):
-        title = f"synth, what one more like {name} adds ({resources[f'and {name}'] - resources['ours']} resources)"
+        more = (resources[f"and {name}"] - resources["ours"]) // FURTHER
+        title = f"synth, what each of {FURTHER} more like {name} adds ({more} resources)"
         yield Measurement(title, adds(f"and {name}"), "s", rival, adds("plain and prod", "plain"), 0.6)
 
 

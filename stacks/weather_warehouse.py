@@ -203,7 +203,7 @@ def _entered(environment: Environment) -> dict[str, list[cloudwatch.Metric]]:
                 namespace="WeatherWarehouse",
                 metric_name=name,
                 dimensions_map={"Environment": environment.name},
-                statistic=cloudwatch.Stats.SUM,
+                statistic="Sum",
                 period=cdk.Duration.hours(1),
             )
         ]

@@ -114,6 +114,7 @@ class AgentService(Construct):
         # The first task can pull its image, and get its secrets, only with the policies of the role that starts it.
         self.service.node.add_dependency(self.cluster, task.execution_role)
 
+        self._dimensions = {"ClusterName": self.cluster.cluster_name, "ServiceName": self.service.service_name}
         self.start_failures = StartFailures(self, "StartFailures", service=self.service, removal_policy=removal_policy)
         self.alarms = [self._busy_alarm(), self._missing_alarm(), self.start_failures.alarm]
         send_alarms(self.alarms, alarm_topic)
@@ -206,10 +207,7 @@ class AgentService(Construct):
         return cloudwatch.Metric(
             namespace="ECS/ContainerInsights",
             metric_name=name,
-            dimensions_map={
-                "ClusterName": self.cluster.cluster_name,
-                "ServiceName": self.service.service_name,
-            },
+            dimensions_map=self._dimensions,
             statistic="Minimum",
             period=_MINUTE,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from enum import Enum
+from functools import cache
 
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -31,16 +32,19 @@ class Architecture(Enum):
         raise ValueError(f"This machine is {machine}; Fargate and Lambda offer ARM64 and X86_64.")
 
     @property
+    @cache
     def of_task(self) -> ecs.CpuArchitecture:
         """For a Fargate task."""
         return ecs.CpuArchitecture.ARM64 if self is Architecture.ARM64 else ecs.CpuArchitecture.X86_64
 
     @property
+    @cache
     def of_function(self) -> lambda_.Architecture:
         """For a Lambda function."""
         return lambda_.Architecture.ARM_64 if self is Architecture.ARM64 else lambda_.Architecture.X86_64
 
     @property
+    @cache
     def of_image(self) -> ecr_assets.Platform:
         """For an image build."""
         return ecr_assets.Platform.LINUX_ARM64 if self is Architecture.ARM64 else ecr_assets.Platform.LINUX_AMD64

@@ -103,7 +103,7 @@ class JobStateMachine(Construct):
             namespace=job_states.NAMESPACE,
             metric_name=job_states.SKIPPED,
             dimensions_map={"StateMachineArn": self.state_machine.state_machine_arn},
-            statistic=cloudwatch.Stats.SUM,
+            statistic="Sum",
             period=days(1),
         )
 

@@ -54,12 +54,13 @@ class ManualSecret(Construct):
         return ecs.Secret.from_secrets_manager(self.secret, key)
 
     def _secret(self, description: str, name: str | None, removal_policy: cdk.RemovalPolicy) -> secretsmanager.Secret:
+        to_fill_in = cdk.SecretValue.unsafe_plain_text(FILL_IN)
         secret = secretsmanager.Secret(
             self,
             "Secret",
             secret_name=name,
             description=description,
-            secret_object_value={key: cdk.SecretValue.unsafe_plain_text(FILL_IN) for key in self._keys},
+            secret_object_value=dict.fromkeys(self._keys, to_fill_in),
             removal_policy=removal_policy,
         )
         acknowledge(secret, {"SMG4": "Its values are another system's, which alone can change them."})

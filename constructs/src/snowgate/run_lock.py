@@ -37,6 +37,7 @@ class RunLock(Construct):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        self._table_name = self.table.table_name
         acknowledge(self.table, {"DDB3": "One item that says who runs now; yesterday's is worth nothing."})
 
     def grant_hold(self, role: iam.IRole) -> None:
@@ -63,7 +64,7 @@ class RunLock(Construct):
                 "Type": "Task",
                 "Resource": "arn:aws:states:::dynamodb:getItem",
                 "Arguments": {
-                    "TableName": self.table.table_name,
+                    "TableName": self._table_name,
                     "Key": {"lock": {"S": "run"}},
                     "ConsistentRead": True,
                 },
@@ -112,7 +113,7 @@ class RunLock(Construct):
             "Type": "Task",
             "Resource": f"arn:aws:states:::dynamodb:{action}",
             "Arguments": {
-                "TableName": self.table.table_name,
+                "TableName": self._table_name,
                 **arguments,
                 "ConditionExpression": condition,
                 "ExpressionAttributeValues": {":holder": {"S": holder}},

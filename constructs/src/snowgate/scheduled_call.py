@@ -67,9 +67,7 @@ class ScheduledCall(Construct):
         self.alarm = cloudwatch.Alarm(
             self,
             "NotDelivered",
-            metric=self.dead_letter_queue.metric_approximate_number_of_messages_visible(
-                statistic=cloudwatch.Stats.MAXIMUM
-            ),
+            metric=self.dead_letter_queue.metric_approximate_number_of_messages_visible(statistic="Maximum"),
             threshold=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             evaluation_periods=1,

@@ -44,9 +44,10 @@ class StartFailures(Construct):
             removal_policy=removal_policy,
         )
         acknowledge(self.queue, {"SQS3": "Nothing consumes it: people read here why a task did not start."})
+        name = service.service_name
         stopped = {
             "clusterArn": [service.cluster.cluster_arn],
-            "group": [f"service:{service.service_name}"],
+            "group": [f"service:{name}"],
             "lastStatus": ["STOPPED"],
             "stopCode": ["TaskFailedToStart"],
         }
@@ -57,7 +58,7 @@ class StartFailures(Construct):
             self,
             "Alarm",
             alarm_description=(
-                f"A task of {service.service_name} failed to start; the events in queue {self.queue.queue_name} say why"
+                f"A task of {name} failed to start; the events in queue {self.queue.queue_name} say why"
             ),
             threshold=1,
             evaluation_periods=1,
