@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -43,7 +44,9 @@ def measure() -> Iterator[Measurement]:
         "plain and prod": [sys.executable, "bench/plain_app.py", *names, *further],
     }
     _synth(apps["ours"])
-    rounds = [{name: _synth(command) for name, command in apps.items()} for _ in range(ROUNDS)]
+    # In an order that changes: the machine's speed drifts, and what always comes after the same one gets its share.
+    orders = [random.sample(list(apps), len(apps)) for _ in range(ROUNDS)]
+    rounds = [{name: _synth(apps[name]) for name in order} for order in orders]
     resources = {name: synth.resources for name, synth in rounds[0].items()}
     if abs(resources["plain"] / resources["ours"] - 1) > 0.02:
         sys.exit(
