@@ -13,7 +13,7 @@ from constructs import Construct
 
 from snowgate.acknowledgements import acknowledge
 from snowgate.alarm_actions import send_alarms
-from snowgate.asked_once import minutes, tcp
+from snowgate.asked_once import minutes
 from snowgate.data_subnets import data_subnets
 from snowgate.tokens import is_token
 
@@ -102,7 +102,7 @@ class Cache(Construct):
 
     def allow_from(self, other: ec2.IConnectable) -> None:
         """Let ``other`` open connections to the cache; the rules are made in the stack of ``other``."""
-        other.connections.allow_to(self.security_group, tcp(cdk.Token.as_number(self.port)))
+        other.connections.allow_to(self.security_group, ec2.Port.tcp(cdk.Token.as_number(self.port)))
 
     def connection_environment(self) -> dict[str, str]:
         """What a container reads to find the cache and to sign its token: host, port, the group's name and the user."""
