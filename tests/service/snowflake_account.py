@@ -85,10 +85,24 @@ class SnowflakeAccount:
                 cursor.execute(statement)
 
     def empty_tables(self) -> None:
-        """Delete all rows of the queue."""
+        """Delete all rows of the queue, and first end what killed processes left open: it holds the tables' locks."""
+        self._end_transactions()
         place = f"{sql_lint.NAMES['database']}.{sql_lint.NAMES['config_schema']}"
         tables = ("REPORT_CONFIG", "REPORT_AUDIT_LOG", "REPORT_DELIVERY")
         self.administer(*(f"DELETE FROM {place}.{table}" for table in tables))
+
+    def _end_transactions(self) -> None:
+        """As Snowflake does by itself after minutes, which no test should wait."""
+        until = time.monotonic() + 60
+        with self.administrator.cursor() as cursor:
+            while left := cursor.execute("SHOW TRANSACTIONS IN ACCOUNT").fetchall():
+                for number, *_ in left:
+                    try:
+                        cursor.execute(f"SELECT SYSTEM$ABORT_TRANSACTION({number})")
+                    except snowflake.connector.errors.ProgrammingError:
+                        # It has just ended, or its last statement still runs, perhaps until another one of these ends.
+                        if time.monotonic() > until:
+                            raise
 
     def deploy(self) -> None:
         """Run the project's own SQL files, as far as the queue needs them."""
