@@ -32,10 +32,11 @@ target is the largest value allowed.
 - **Synth** is that of all environments with all systems, validation off, beside an app of plain L2 constructs with as
   many resources, of the same types (bench/plain_app.py). A construct of ours takes four messages between Python and
   the CDK's Node for each resource, plain ones take one and a half; each is two to four tenths of a millisecond. It
-  holds by little: nine such measurements on this machine, whose speed drifts by half, were 1.42 to 1.54, in the middle
-  1.46. What a further environment adds is in seconds, so it drifts with the machine. One that has the report service
-  alone holds. One that has every system, with alarms, dashboards and outputs, takes some 1,200 messages and **misses
-  its target**: 0.8 s in a quick hour and 1.2 s in a slow one.
+  holds by little: the five runs of this suite with this code or nearly this gave 1.44, 1.47, 1.47, 1.49 and, in the
+  table, 1.42; one comparison by hand in a noisy half hour gave 1.54, which misses. What a further environment adds
+  is in seconds, so it drifts with the machine, whose speed changed by half meanwhile. One that has the report service
+  alone took 0.26, 0.45 and, in the table, 0.59 s; its rival is larger, so the ratio says nothing. One that has every
+  system, with alarms, dashboards and outputs, takes some 1,200 messages and **misses its target**: 0.8 to 1.2 s.
 - **Files** have ten columns: numbers, two of them in decimal, dates, times, texts, truth values. The rival writes bare
   cells; EXCEL has formats, filters, totals and the sheet About too. The peak memory is a worker's with all its imports.
 - **From claim to file** misses its target. Over loopback the rows come in half a second, as fast as nothing comes from

@@ -45,12 +45,14 @@ class GithubRolesStack(cdk.Stack):
         self, scope: Construct, construct_id: str, *, environment: Environment, repository: str, env: cdk.Environment
     ) -> None:
         super().__init__(scope, construct_id, env=env, termination_protection=True)
+        copies_to = [environment.backup.region] if environment.backup else []
         deploys = GithubDeployRole(
             self,
             "Deploys",
             repository=repository,
             environment=environment.name,
             role_name=environment.github_deploy_role_name,
+            further_regions=copies_to,
         )
         compares = GithubDiffRole(
             self,
@@ -58,6 +60,7 @@ class GithubRolesStack(cdk.Stack):
             repository=repository,
             stacks=f"{environment.name}-",
             role_name=environment.github_diff_role_name,
+            further_regions=copies_to,
         )
         cdk.CfnOutput(self, "DeployRoleArn", value=deploys.role.role_arn)
         cdk.CfnOutput(self, "DiffRoleArn", value=compares.role.role_arn)

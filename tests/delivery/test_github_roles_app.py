@@ -11,6 +11,7 @@ from aws_cdk import assertions
 
 from delivery import github_login, github_roles
 from stacks.environment import Environment, read_environment
+from stacks.stage import SnowgateStage
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,25 @@ def test_the_roles_are_those_that_the_workflows_name(
         logins.append(role)
     account = environment.account
     assert set(logins) == {f"role-to-assume=arn:aws:iam::{account}:role/{name}" for name in names}
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_the_roles_reach_every_region_that_the_environment_has_stacks_in(root: Path, tmp_path: Path, name: str) -> None:
+    environment = read_environment(root / "environments" / f"{name}.toml")
+    stage = SnowgateStage(cdk.App(context={"aws:cdk:bundling-stacks": []}), environment=environment)
+    regions = {child.region for child in stage.node.children if isinstance(child, cdk.Stack)}
+    assert len(regions) == (2 if name == "prod" else 1), "prod has copies in a second region"
+
+    found = templates(environment, tmp_path, make_provider=False)[f"snowgate-github-{name}"]["Resources"].values()
+    policies = [str(one["Properties"]["PolicyDocument"]) for one in found if one["Type"] == "AWS::IAM::Policy"]
+    [deploys] = [text for text in policies if "sts:AssumeRole" in text]
+    [compares] = [text for text in policies if "cloudformation:GetTemplate" in text]
+    kinds = ("deploy", "file-publishing", "image-publishing", "lookup")
+    for region in regions:
+        assert all(f"-{kind}-role-{environment.account}-{region}'" in deploys for kind in kinds), region
+        assert f":cloudformation:{region}:{environment.account}:stack/{name}-*/*" in compares, region
+    assert deploys.count("-role-") == len(kinds) * len(regions)
+    assert compares.count(":cloudformation:") == len(regions)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -20,7 +21,8 @@ class GithubDeployRole(Construct):
 
     The account has GitHub's OIDC provider already (``iam.OidcProviderNative``; there is one an account). ``repository``
     is ``owner/name``, or ``owner@id/name@id`` where GitHub's tokens have ids. ``qualifier`` is the bootstrap's; the
-    roles are those of the stack's own account and region. A session lasts two hours at most.
+    roles are those of the stack's own account and region, and of ``further_regions``, where an environment has stacks
+    there. A session lasts two hours at most.
 
     Raises:
         ValueError: ``repository`` or ``environment`` is a pattern or no such name.
@@ -34,6 +36,7 @@ class GithubDeployRole(Construct):
         repository: str,
         environment: str,
         role_name: str | None = None,
+        further_regions: Sequence[str] = (),
         qualifier: str = cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -57,8 +60,9 @@ class GithubDeployRole(Construct):
                         service="iam",
                         region="",
                         resource="role",
-                        resource_name=f"cdk-{qualifier}-{kind}-role-{stack.account}-{stack.region}",
+                        resource_name=f"cdk-{qualifier}-{kind}-role-{stack.account}-{region}",
                     )
+                    for region in (stack.region, *further_regions)
                     for kind in _BOOTSTRAPPED
                 ],
             )

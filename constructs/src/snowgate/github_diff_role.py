@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -15,6 +16,7 @@ from snowgate.github_trust import trust_in
 class GithubDiffRole(Construct):
     """Lets pull requests of one repository read the templates of stacks whose names begin with ``stacks``.
 
+    They are those of the stack's own region, and of ``further_regions``, where an environment has stacks in them.
     That is all ``cdk diff --method=template`` needs. The bootstrap's lookup role would do as well, but that one reads
     whatever lies in the account, and a pull request's own code runs with this one. GitHub gives no token to forks.
     ``repository`` is ``owner/name``, or ``owner@id/name@id`` where GitHub's tokens have ids.
@@ -24,7 +26,14 @@ class GithubDiffRole(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, repository: str, stacks: str, role_name: str | None = None
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        repository: str,
+        stacks: str,
+        role_name: str | None = None,
+        further_regions: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", stacks):
@@ -37,14 +46,17 @@ class GithubDiffRole(Construct):
             description=f"GitHub Actions compares pull requests with {stacks}*",
             assumed_by=trust_in(self, repository, "pull_request"),
         )
-        readable = cdk.Stack.of(self).format_arn(
-            service="cloudformation", resource="stack", resource_name=f"{stacks}*/*"
-        )
+        stack = cdk.Stack.of(self)
+        readable = [
+            stack.format_arn(service="cloudformation", region=region, resource="stack", resource_name=f"{stacks}*/*")
+            for region in (stack.region, *further_regions)
+        ]
         self.role.add_to_policy(
             iam.PolicyStatement(
-                actions=["cloudformation:DescribeStacks", "cloudformation:GetTemplate"], resources=[readable]
+                actions=["cloudformation:DescribeStacks", "cloudformation:GetTemplate"], resources=readable
             )
         )
-        acknowledge_pattern(
-            self.role, readable, "A stack has an id that it gets when it is made; its name's beginning is named."
-        )
+        for pattern in readable:
+            acknowledge_pattern(
+                self.role, pattern, "A stack has an id that it gets when it is made; its name's beginning is named."
+            )
